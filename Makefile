@@ -1,0 +1,25 @@
+# Laurel. `make demo` is the place to start; `make help` lists the rest.
+PY := .venv/bin/python
+UV := .venv/bin/uv
+
+.PHONY: help setup lock demo up test check fmt docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## make the .venv with the locked dependencies
+
+.venv/.ready: requirements.lock pyproject.toml shared/pyproject.toml deploy/local/pyproject.toml $(wildcard services/*/pyproject.toml)
+	@test -x $(PY) || python3 -m venv .venv
+	@test -x $(UV) || .venv/bin/pip install --quiet --disable-pip-version-check "$$(sed -n 's/^uv==\([0-9.]*\).*/uv==\1/p' requirements.lock)"
+	@$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation \
+		-e shared -e services/issuer -e services/registry -e services/verifier -e services/notifier -e deploy/local
+	@touch $@
+
+lock: ## resolve the dependencies again and write requirements.lock
+	$(UV) lock --upgrade
+	$(UV) export --quiet --frozen --all-packages --all-groups --all-extras --no-emit-workspace --no-header --no-annotate -o requirements.lock
+
+clean: ## remove what a run leaves: var/ and the caches
+	rm -rf var .mypy_cache .ruff_cache .pytest_cache
