@@ -77,11 +77,11 @@ class ApacheKafka(Broker):
         heap: str = "512m",
     ) -> None:
         super().__init__(port)
-        self.directory = directory
-        self.cache = cache or default_cache()
+        self.directory = directory.absolute()  # the process runs in it
+        self.cache = (cache or default_cache()).absolute()
         self.controller_port = controller_port or free_port()
         self.heap = heap
-        self.process = Process("kafka", self._java("kafka.Kafka"), log_dir=directory, cwd=directory)
+        self.process = Process("kafka", self._java("kafka.Kafka"), log_dir=self.directory, cwd=self.directory)
 
     def launch(self) -> None:
         obtain_kafka(self.cache)

@@ -20,9 +20,9 @@ class EmbeddedDatabase(Part):
     def __init__(self, directory: Path, *, port: int | None = None, keep: bool = True) -> None:
         self.port = port or free_port()
         self.keep = keep
-        self._directory = directory
-        self._data = directory / "data"
-        self._config = directory / "secantusd.toml"
+        self._directory = directory.absolute()  # the process runs in it
+        self._data = self._directory / "data"
+        self._config = self._directory / "secantusd.toml"
         self.process = Process(
             "database",
             [
@@ -32,8 +32,8 @@ class EmbeddedDatabase(Part):
                 # An empty file of our own: else the server goes looking for one, in the home folder too.
                 *("--config", str(self._config), "--log-level", "WARNING"),
             ],
-            log_dir=directory,
-            cwd=directory,
+            log_dir=self._directory,
+            cwd=self._directory,
         )
 
     @property
@@ -50,6 +50,8 @@ class EmbeddedDatabase(Part):
         return mongo_answers(self.url)
 
     def stop(self) -> None:
-        super().stop()
-        if not self.keep:
+        if self.keep:
+            super().stop()
+        else:  # nothing needs to be written down, and an orderly end takes it two seconds
+            self.process.kill()
             shutil.rmtree(self._data, ignore_errors=True)

@@ -91,7 +91,7 @@ class Process:
         deadline = time.monotonic() + timeout
         while not self.check_ready(probe):
             if time.monotonic() >= deadline:
-                raise StartError(self._story(f"was not ready after {timeout:g} s"))
+                raise self.too_slow(timeout)
             time.sleep(POLL_SECONDS)
 
     def check_ready(self, probe: Probe) -> bool:
@@ -104,6 +104,10 @@ class Process:
         if not self.running:
             raise StartError(self._story(f"ended with code {self.returncode} before it was ready"))
         return ready
+
+    def too_slow(self, timeout: float) -> StartError:
+        """The error to raise when the process was not ready in time."""
+        return StartError(self._story(f"was not ready after {timeout:g} s"))
 
     def wait_success(self, timeout: float = 30.0) -> None:
         """Return when a process that does one thing has done it; raise StartError if it has not."""
