@@ -24,6 +24,7 @@ class Broker(Part):
 
     def __init__(self, port: int | None) -> None:
         self.port = port or free_port()
+        self.ports = (self.port,)
 
     @property
     def bootstrap(self) -> str:
@@ -80,6 +81,7 @@ class ApacheKafka(Broker):
         self.directory = directory.absolute()  # the process runs in it
         self.cache = (cache or default_cache()).absolute()
         self.controller_port = controller_port or free_port()
+        self.ports = (self.port, self.controller_port)
         self.heap = heap
         self.process = Process("kafka", self._java("kafka.Kafka"), log_dir=self.directory, cwd=self.directory)
 

@@ -19,6 +19,7 @@ class EmbeddedDatabase(Part):
 
     def __init__(self, directory: Path, *, port: int | None = None, keep: bool = True) -> None:
         self.port = port or free_port()
+        self.ports = (self.port,)
         self.keep = keep
         self._directory = directory.absolute()  # the process runs in it
         self._data = self._directory / "data"

@@ -32,6 +32,7 @@ class Mailbox(Part):
     def __init__(self, directory: Path, *, smtp_port: int | None = None, http_port: int | None = None) -> None:
         self.smtp_port = smtp_port or free_port()
         self.http_port = http_port or free_port()
+        self.ports = (self.smtp_port, self.http_port)
         self._store = MailStore(directory.absolute() / "mails")  # the process runs in it
         ports = ("--port", str(self.smtp_port), "--http-port", str(self.http_port))
         self.process = Process(

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 
-from laurel_local.processes import Process
+from laurel_local.processes import Process, StartError, can_bind
 
 
 class Part(ABC):
@@ -14,11 +14,17 @@ class Part(ABC):
 
     name: str
     process: Process
+    ports: tuple[int, ...] = ()
+    """Where it listens."""
     start_timeout: float = 30.0
     stop_timeout: float = 10.0
 
     def launch(self) -> None:
-        """Start the process without waiting for it."""
+        """Start the process without waiting for it; a StartError says that a port of it is taken."""
+        # Asked before, since whoever holds the port might answer the probe in this one's place.
+        for port in self.ports:
+            if not can_bind(port):
+                raise StartError(f"{self.name}: port {port} of 127.0.0.1 is in use")
         self.process.start()
 
     @abstractmethod

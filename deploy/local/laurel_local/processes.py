@@ -115,8 +115,9 @@ class Process:
         try:
             code = self._child.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            self.kill()
             raise StartError(self._story(f"had not finished after {timeout:g} s")) from error
+        finally:
+            self.kill()
         if code != 0:
             raise StartError(self._story(f"ended with code {code}"))
 
@@ -216,7 +217,7 @@ def free_port() -> int:
     draw = random.SystemRandom()
     for _ in range(1000):
         port = draw.randrange(15_000, _first_outgoing_port())
-        if port not in _handed_out and _can_bind(port):
+        if port not in _handed_out and can_bind(port):
             _handed_out.add(port)
             return port
     raise RuntimeError("no free TCP port found on 127.0.0.1")
@@ -229,7 +230,8 @@ def _first_outgoing_port() -> int:
     return 32_768
 
 
-def _can_bind(port: int) -> bool:
+def can_bind(port: int) -> bool:
+    """Whether a server could listen on the port of 127.0.0.1 now."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

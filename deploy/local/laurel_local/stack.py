@@ -62,7 +62,7 @@ class Stack:
         """Everything's processes, in the order they are started."""
         return [part.process for part in self.parts]
 
-    def add_service(self, name: str, module: str, *, env: Mapping[str, str], ready_url: str) -> Service:
+    def add_service(self, name: str, module: str, env: Mapping[str, str], ready_url: str) -> Service:
         """Add a service; `start` will start it, or the caller does when the stack is up already."""
         if name in self.services:
             raise ValueError(f"there is a service named {name} already")
