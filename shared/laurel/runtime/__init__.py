@@ -1,0 +1,1 @@
+"""Plumbing that every service stands on: settings, Kafka, MongoDB, failures, HTTP and telemetry."""

@@ -1,0 +1,57 @@
+"""What all contracts share: the model configuration and the field types with their limits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+class Contract(BaseModel):
+    """A body that travels: camelCase on the wire, frozen, and blind to fields it does not know (so that a
+    writer may add optional ones)."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, extra="ignore",
+        str_strip_whitespace=True, serialize_by_alias=True,
+    )  # fmt: skip
+
+    def to_bytes(self) -> bytes:
+        """The body as UTF-8 JSON; the same model always gives the same bytes."""
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def utc_text(moment: datetime) -> str:
+    """An aware time as RFC 3339 in UTC with a `Z`, to the second or, where there are any, the microsecond."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _no_control_characters(text: str) -> str:
+    if any(ord(char) < 32 and char not in "\t\n" for char in text) or "\x7f" in text:
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _http_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("http", "https") or not rest or any(char.isspace() or char in '<>"' for char in url):
+        raise ValueError("must be an absolute http or https URL")
+    return url
+
+
+_CLEAN = AfterValidator(_no_control_characters)
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="a name in a-z, 0-9 and -")]
+Reference = Annotated[str, Field(min_length=1, max_length=200), _CLEAN]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\r\n]*$"), _CLEAN]
+Text = Annotated[str, Field(min_length=1, max_length=4000), _CLEAN]
+Url = Annotated[str, Field(min_length=8, max_length=2000), _CLEAN, AfterValidator(_http_url)]
+Uri = Annotated[str, Field(min_length=3, max_length=2000, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"]+$"), _CLEAN]
+Did = Annotated[str, Field(min_length=8, max_length=500, pattern=r"^did:[a-z0-9]+:[^\s#?<>\"]+$")]
+CredentialId = Annotated[str, Field(min_length=8, max_length=500), AfterValidator(_http_url)]
+Multikey = Annotated[str, Field(pattern=r"^z[1-9A-HJ-NP-Za-km-z]{40,80}$", description="a public key as Multikey")]
+Language = Annotated[str, Field(max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Email = Annotated[EmailStr, Field(max_length=254)]
+Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str, when_used="json")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="a SHA-256 in hexadecimal")]

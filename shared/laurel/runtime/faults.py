@@ -1,0 +1,25 @@
+"""The kinds of failure, and which kind an exception is."""
+
+from __future__ import annotations
+
+from aiokafka.errors import KafkaError
+
+from laurel.contracts.errors import Code
+from laurel.runtime import mongo
+
+
+class Transient(Exception):  # noqa: N818 - names the kind
+    """Something else is away; trying again later is right."""
+
+
+class Poison(Exception):  # noqa: N818 - names the kind
+    """This record can never be handled; `code` and the message say why."""
+
+    def __init__(self, code: Code, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the failure lies with a broker, a database or a network that may come back."""
+    return isinstance(error, (Transient, KafkaError, OSError, TimeoutError, *mongo.TRANSIENT))

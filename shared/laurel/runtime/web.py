@@ -1,0 +1,185 @@
+"""HTTP for every service: health, metrics, problem documents, body limits, bearer tokens, and serving."""
+
+from __future__ import annotations
+
+import hmac
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from opentelemetry import trace
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import SecretStr
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from laurel.contracts.errors import Code, Rejected, pointer_of
+from laurel.runtime.lifecycle import Lifecycle
+from laurel.runtime.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+PROBLEM = "application/problem+json"
+BODY_LIMIT = 1024 * 1024
+_STATUS = {
+    Code.UNAUTHORIZED: 401,
+    Code.BODY_TOO_LARGE: 413,
+    Code.EVENT_TOO_LARGE: 413,
+    Code.NOT_FOUND: 404,
+    Code.UNKNOWN_CREDENTIAL: 404,
+    Code.CATALOG_CONFLICT: 409,
+    Code.TRANSITION_NOT_ALLOWED: 409,
+    Code.REQUEST_ID_REUSED: 409,
+    Code.EVENT_ID_REUSED: 409,
+    Code.STATUS_NOT_YOURS: 403,
+    Code.SOURCE_NOT_REGISTERED: 403,
+    Code.ACHIEVEMENT_NOT_ALLOWED: 403,
+    Code.NOT_READY: 503,
+    Code.INVALID_BODY: 400,
+    Code.MALFORMED_EVENT: 400,
+}
+
+
+def problem(status: int, code: Code, detail: str, pointer: str = "") -> JSONResponse:
+    """A problem document (RFC 9457) with our code and a pointer to the culprit."""
+    body = {"type": f"urn:laurel:problem:{code.value}", "title": code.meaning, "status": status, "code": code.value,
+            "pointer": pointer, "detail": detail}  # fmt: skip
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse(body, status, headers, media_type=PROBLEM)
+
+
+def create_app(title: str, lifecycle: Lifecycle, *, body_limit: int = BODY_LIMIT) -> FastAPI:
+    """A FastAPI application that starts and stops `lifecycle` and has what every service has."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        lifecycle.start_in_background()
+        try:
+            yield
+        finally:
+            await lifecycle.stop()
+
+    app = FastAPI(title=title, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.lifecycle = lifecycle
+    _add_operations(app, lifecycle)
+    _add_error_handlers(app)
+    app.add_middleware(BodyLimit, limit=body_limit)
+    return app
+
+
+def _add_operations(app: FastAPI, lifecycle: Lifecycle) -> None:
+    @app.get("/livez", tags=["operations"], summary="Whether the process should be left running")
+    async def livez() -> JSONResponse:
+        reasons = lifecycle.health.not_live()
+        return JSONResponse({"live": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    @app.get("/readyz", tags=["operations"], summary="Whether the process can do its work now")
+    async def readyz() -> JSONResponse:
+        reasons = lifecycle.health.not_ready()
+        return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    @app.get("/metrics", tags=["operations"], summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(Rejected)
+    async def rejected(_: Request, error: Rejected) -> JSONResponse:
+        return problem(_STATUS.get(error.code, 422), error.code, error.detail, error.pointer)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        finding = error.errors()[0]
+        where = tuple(finding["loc"])[1:]
+        return problem(400, Code.INVALID_BODY, f"The field {pointer_of(where) or '/'} is not right: {finding['msg']}.",
+                       pointer_of(where))  # fmt: skip
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        code = {404: Code.NOT_FOUND, 405: Code.NOT_FOUND, 413: Code.BODY_TOO_LARGE}.get(
+            error.status_code, Code.INVALID_BODY
+        )
+        return problem(error.status_code, code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> JSONResponse:
+        log.error("request failed", exc_info=error)
+        reference = format(trace.get_current_span().get_span_context().trace_id, "032x")
+        return problem(500, Code.UNEXPECTED_FAILURE, f"Something went wrong here; our log has it under {reference}.")
+
+
+class BodyLimit:
+    """Refuses bodies over `limit` bytes, whether they say their length or not, before anything parses them."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if declared.isdigit() and int(declared) > self._limit:
+            return await self._refuse(scope, receive, send)
+        seen = 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._limit:
+                raise HTTPException(413, f"The body is over {self._limit} bytes.")
+            return message
+
+        return await self._app(scope, limited, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = problem(413, Code.BODY_TOO_LARGE, f"The body is over {self._limit} bytes: send less at once.")
+        await answer(scope, receive, send)
+
+
+def bearer_of(request: Request) -> str:
+    """The bearer token of a request, or Rejected(UNAUTHORIZED)."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip() or len(token) > 512:
+        raise Rejected(Code.UNAUTHORIZED, "", "Send a key as the header Authorization: Bearer KEY.")
+    return token.strip()
+
+
+def require_token(request: Request, expected: SecretStr) -> None:
+    """Raises Rejected(UNAUTHORIZED) unless the request bears the expected token; compared in constant time."""
+    given = sha256(bearer_of(request).encode()).digest()
+    if not hmac.compare_digest(given, sha256(expected.get_secret_value().encode()).digest()):
+        raise Rejected(Code.UNAUTHORIZED, "", "The token is wrong.")
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Exits 1 when the service could not start."""
+    lifecycle: Lifecycle = app.state.lifecycle
+    config = uvicorn.Config(
+        app, host=settings.http_host, port=settings.http_port, loop="uvloop", http="httptools", access_log=False,
+        log_level="warning", timeout_graceful_shutdown=int(settings.drain_seconds), server_header=False,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+
+    def give_up() -> None:
+        server.should_exit = True
+
+    lifecycle.on_failure = give_up
+    server.run()
+    if lifecycle.health.failure:
+        sys.exit(1)
+
+
+def json_body(model: Any) -> Any:
+    """A pydantic model as the JSON it travels as."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
