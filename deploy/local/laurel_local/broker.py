@@ -124,6 +124,9 @@ class ApacheKafka(Broker):
             # Topics come from the catalogue, with its partitions; one made by accident would hide a mistake.
             "auto.create.topics.enable": "false",
             "group.initial.rebalance.delay.ms": "0",
+            # After a kill the broker is let in again only when its former session has run out: 9 s by default.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
         }
         self.directory.mkdir(parents=True, exist_ok=True)
         lines = "".join(f"{key}={value}\n" for key, value in settings.items())

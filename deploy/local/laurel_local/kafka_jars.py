@@ -97,5 +97,5 @@ def _download(jars: Path) -> None:
 def _reason(error: OSError | subprocess.CalledProcessError) -> str:
     if isinstance(error, OSError):
         return str(error)
-    lines = [line for line in str(error.stdout).splitlines() if line.startswith("[ERROR]")]
-    return lines[0].removeprefix("[ERROR]").strip() if lines else f"mvn ended with code {error.returncode}."
+    said = (line.partition("[ERROR] ")[2].strip() for line in str(error.stdout).splitlines())
+    return next(filter(None, said), f"mvn ended with code {error.returncode}.")

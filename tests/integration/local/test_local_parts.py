@@ -1,5 +1,6 @@
 """The brokers, the database and the mail catcher, each as the real process it is."""
 
+import shutil
 import smtplib
 import urllib.error
 import urllib.request
@@ -11,7 +12,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from laurel_local.broker import ApacheKafka, Broker, EmbeddedBroker, Unavailable
+from laurel_local.broker import ApacheKafka, Broker, EmbeddedBroker, Unavailable, obtain_kafka
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
 from laurel_local.processes import StartError, free_port
@@ -104,16 +105,27 @@ def test_apache_kafka_needs_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ApacheKafka(tmp_path / "data", tmp_path / "cache").start()
 
 
-@pytest.mark.kafka
 def test_apache_kafka_needs_maven_only_to_be_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     java = tmp_path / "bin" / "java"
     java.parent.mkdir()
     java.write_text("#!/bin/sh\necho 'openjdk version \"21.0.1\" 2023-10-17' >&2\n")
     java.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    monkeypatch.setenv("PATH", "/bin" if not Path("/bin/mvn").exists() else str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match=r"needs Maven"):
         ApacheKafka(tmp_path / "data", tmp_path / "cache").start()
+
+
+@pytest.mark.kafka
+@pytest.mark.skipif(shutil.which("mvn") is None, reason="Maven is not here")
+def test_an_unreachable_maven_central_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = "<mirror><id>closed</id><mirrorOf>*</mirrorOf><url>http://127.0.0.1:1/</url></mirror>"
+    (tmp_path / ".m2").mkdir()
+    (tmp_path / ".m2" / "settings.xml").write_text(f"<settings><mirrors>{mirror}</mirrors></settings>")
+    monkeypatch.setenv("MAVEN_OPTS", f"-Duser.home={tmp_path}")
+    with pytest.raises(Unavailable, match=r"could not be downloaded from Maven Central: \w.*refused"):
+        obtain_kafka(tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("kafka-*")) == []
 
 
 def test_the_database_survives_a_stop(tmp_path: Path) -> None:
