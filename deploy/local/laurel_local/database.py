@@ -12,12 +12,14 @@ from laurel_local.processes import Process, free_port
 class EmbeddedDatabase(Part):
     """The embedded server on 127.0.0.1; it keeps its port through stops and starts.
 
-    Its data is on disk in `directory` and survives a stop, or with `keep=False` is deleted by it.
+    Its data is on disk in `directory` and survives a stop, or with `keep=False` is deleted by it. What it has
+    acknowledged survives a kill too, as with MongoDB's own default; `durable=False` gives that up and nearly
+    doubles the rate of single writes.
     """
 
     name = "embedded database"
 
-    def __init__(self, directory: Path, *, port: int | None = None, keep: bool = True) -> None:
+    def __init__(self, directory: Path, *, port: int | None = None, keep: bool = True, durable: bool = True) -> None:
         self.port = port or free_port()
         self.ports = (self.port,)
         self.keep = keep
@@ -32,6 +34,7 @@ class EmbeddedDatabase(Part):
                 *("--storage-path", str(self._data), "--cache-size", "256M"),
                 # An empty file of our own: else the server goes looking for one, in the home folder too.
                 *("--config", str(self._config), "--log-level", "WARNING"),
+                *(["--sync-on-commit"] if durable else []),
             ],
             log_dir=self._directory,
             cwd=self._directory,

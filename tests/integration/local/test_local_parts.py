@@ -143,6 +143,21 @@ def test_the_database_survives_a_stop(tmp_path: Path) -> None:
         database.stop()
 
 
+def test_the_database_keeps_through_a_kill_what_it_acknowledged(tmp_path: Path) -> None:
+    database = EmbeddedDatabase(tmp_path, keep=False)
+    try:
+        database.start()
+        with MongoClient[dict[str, object]](database.url) as client:
+            for number in range(200):
+                client.shop.things.insert_one({"_id": number})
+            database.process.kill()
+        database.start()
+        with MongoClient[dict[str, object]](database.url) as client:
+            assert client.shop.things.count_documents({}) == 200
+    finally:
+        database.stop()
+
+
 def test_a_throwaway_database_leaves_no_data(tmp_path: Path) -> None:
     database = EmbeddedDatabase(tmp_path, keep=False)
     database.start()
