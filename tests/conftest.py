@@ -1,0 +1,89 @@
+"""Fixtures for every test: real brokers and a real database, thrown away at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from laurel.contracts.topics import TOPICS
+from laurel.runtime.settings import KafkaSettings
+from laurel_local.broker import ApacheKafka, Broker, EmbeddedBroker, Unavailable
+from laurel_local.database import EmbeddedDatabase
+from laurel_local.mailbox import Mailbox
+from support.kafka_admin import delete_topics
+from support.world import World
+
+# A session timeout that short is for tests: the embedded broker lets half of it pass before a group starts.
+SESSION_TIMEOUT_MS = 1500
+KAFKA_SESSION_TIMEOUT_MS = 6000  # Apache Kafka takes no less
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    """One Apache Kafka for the whole run; each test finds it without topics."""
+    broker = ApacheKafka(tmp_path_factory.mktemp("kafka"))
+    try:
+        broker.start()
+    except Unavailable as reason:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"Apache Kafka could not be obtained: {reason}")
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
+    """A broker without topics: the embedded one, and then Apache Kafka."""
+    if request.param == "kafka":
+        kafka: ApacheKafka = request.getfixturevalue("apache_kafka")
+        yield kafka
+        delete_topics(kafka.bootstrap, [topic.name for topic in TOPICS])
+    else:
+        embedded = EmbeddedBroker(tmp_path / "broker")
+        embedded.start()
+        yield embedded
+        embedded.stop()
+
+
+@pytest.fixture
+def kafka_settings(broker: Broker) -> KafkaSettings:
+    """How a service reaches the broker."""
+    apache = isinstance(broker, ApacheKafka)
+    return KafkaSettings(
+        kafka_bootstrap=broker.bootstrap, kafka_idempotence=broker.idempotence,
+        kafka_session_timeout_ms=KAFKA_SESSION_TIMEOUT_MS if apache else SESSION_TIMEOUT_MS,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedDatabase]:
+    """One database server for the whole run."""
+    server = EmbeddedDatabase(tmp_path_factory.mktemp("database"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database_name() -> str:
+    """A database that no other test uses."""
+    return f"test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path) -> Iterator[Mailbox]:
+    """A mail catcher of the test's own."""
+    box = Mailbox(tmp_path / "mailbox")
+    box.start()
+    yield box
+    box.stop()
+
+
+@pytest.fixture
+def world() -> World:
+    """The members and partners whose keys the test holds."""
+    return World()

@@ -1,0 +1,151 @@
+"""The runtime on a real broker: at least once, a bad record never in the way, views that catch up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import orjson
+import pytest
+from laurel.contracts.errors import Code
+from laurel.contracts.topics import CATALOG, COMPLETIONS, DEAD_LETTERS
+from laurel.runtime.catalog import CatalogView
+from laurel.runtime.failures import Backoff
+from laurel.runtime.faults import Poison, Transient
+from laurel.runtime.health import Health
+from laurel.runtime.kafka import Kafka
+from laurel.runtime.record import Record
+from laurel.runtime.settings import KafkaSettings
+from support.log import publish, read_topic
+from support.waiting import eventually
+from support.world import World
+
+QUICK = Backoff(first=0.001, cap=0.01)
+
+
+async def test_a_batch_is_handled_and_committed_once_it_returns(kafka_settings: KafkaSettings, world: World) -> None:
+    seen: list[int] = []
+
+    async def handler(records: Sequence[Record]) -> None:
+        seen.extend(record.offset for record in records)
+
+    await publish(kafka_settings, [world.completion(f"e{n}", learner=n) for n in range(20)])
+    for _ in range(2):
+        kafka = Kafka(kafka_settings, "tester", Health(), backoff=QUICK)
+        kafka.subscribe(COMPLETIONS, handler)
+        await kafka.start()
+        await kafka.consume()
+        await eventually(lambda: len(seen) >= 20)
+        await kafka.stop()
+    assert len(seen) == 20, "the second run found the offsets committed"
+
+
+async def test_a_poisonous_record_is_dead_lettered_and_those_around_it_are_handled(
+    kafka_settings: KafkaSettings, world: World
+) -> None:
+    seen: set[bytes | None] = set()
+
+    async def handler(records: Sequence[Record]) -> None:
+        for record in records:
+            if record.key == b"learner-3":
+                raise Poison(Code.UNREADABLE_RECORD, "not to be read")
+            if record.key == b"learner-4":
+                raise ZeroDivisionError("nobody foresaw this")
+            seen.add(record.key)
+
+    kafka = Kafka(kafka_settings, "tester", Health(), backoff=QUICK)
+    kafka.subscribe(COMPLETIONS, handler)
+    await kafka.start()
+    await kafka.publish([world.completion(f"e{n}", learner=n) for n in range(8)])
+    await kafka.consume()
+    await eventually(lambda: len(seen) == 6)
+    letters = await eventually(lambda: _letters(kafka_settings, 2))
+    await kafka.stop()
+    by_code = {letter["code"]: letter for letter in letters}
+    assert by_code["LRL-4004"]["attempts"] == 1
+    assert by_code["LRL-4001"]["attempts"] == 5
+    assert "nobody foresaw this" in by_code["LRL-4001"]["reason"]
+    assert "ZeroDivisionError" in by_code["LRL-4001"]["trace"]
+
+
+async def _letters(settings: KafkaSettings, count: int) -> list[dict[str, object]]:
+    letters = [orjson.loads(record.value or b"") for record in await read_topic(settings, DEAD_LETTERS)]
+    return letters if len(letters) >= count else []
+
+
+async def test_a_transient_failure_holds_the_partition_and_loses_nothing(
+    kafka_settings: KafkaSettings, world: World
+) -> None:
+    calls = 0
+    seen: list[bytes | None] = []
+
+    async def handler(records: Sequence[Record]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls < 10:
+            raise Transient("the database is away")
+        seen.extend(record.key for record in records)
+
+    kafka = Kafka(kafka_settings, "tester", Health(), backoff=QUICK)
+    kafka.subscribe(COMPLETIONS, handler)
+    await kafka.start()
+    await kafka.publish([world.completion(f"e{n}", learner=n) for n in range(5)])
+    await kafka.consume()
+    await eventually(lambda: len(seen) == 5)
+    await kafka.stop()
+    assert await read_topic(kafka_settings, DEAD_LETTERS) == []
+
+
+async def test_many_unexpected_failures_in_a_row_stop_the_service_instead_of_emptying_the_topic(
+    kafka_settings: KafkaSettings, world: World
+) -> None:
+    async def handler(records: Sequence[Record]) -> None:
+        raise ZeroDivisionError("a bad deployment")
+
+    health = Health()
+    kafka = Kafka(kafka_settings, "tester", health, backoff=QUICK)
+    kafka.subscribe(COMPLETIONS, handler)
+    await kafka.start()
+    await kafka.publish([world.completion(f"e{n}", learner=n) for n in range(30)])
+    await kafka.consume()
+    await eventually(health.not_live)
+    await kafka.stop()
+    assert "in a row" in health.not_live()["failure"]
+    assert len(await read_topic(kafka_settings, DEAD_LETTERS)) == 4
+
+
+async def test_a_view_holds_all_that_was_published_before_it_calls_itself_ready(
+    kafka_settings: KafkaSettings, world: World
+) -> None:
+    await publish(kafka_settings, world.catalog_messages())
+    health = Health()
+    view = CatalogView(kafka_settings, "tester", health)
+    await asyncio.wait_for(view.start(), 30)
+    assert set(view.issuers) == {"north", "south", "east"}
+    assert set(view.achievements) == {"welding", "first-aid", "python", "robotics"}
+    found = view.partner_of_key("campus-1")
+    assert found is not None
+    assert found[0].id == "campus"
+    await view.stop()
+    assert health.not_ready() == {}
+
+
+async def test_what_was_published_comes_back_byte_for_byte(kafka_settings: KafkaSettings, world: World) -> None:
+    messages = world.catalog_messages()
+    await publish(kafka_settings, messages)
+    records = await read_topic(kafka_settings, CATALOG)
+    assert [record.value for record in records] == [each.event.data for each in messages]
+    assert [dict(record.headers)["ce_id"].decode() for record in records] == [each.event.id for each in messages]
+
+
+@pytest.mark.parametrize("topic", [COMPLETIONS])
+async def test_a_topic_with_other_partitions_is_refused(kafka_settings: KafkaSettings, topic: object) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+    from laurel.runtime.kafka import provision
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_settings.kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(COMPLETIONS.name, 1, 1)])
+    await admin.close()
+    with pytest.raises(RuntimeError, match="6"):
+        await provision(kafka_settings)

@@ -1,0 +1,1 @@
+"""What the tests share: real processes, waiting for conditions, and a small world of members and partners."""

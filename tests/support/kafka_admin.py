@@ -1,0 +1,23 @@
+"""Leaving a shared broker as a test found it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+
+def delete_topics(bootstrap: str, names: Sequence[str]) -> None:
+    """Delete the topics that exist, with their committed offsets."""
+
+    async def delete() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        try:
+            there = set(await admin.list_topics())
+            await admin.delete_topics([name for name in names if name in there])
+        finally:
+            await admin.close()
+
+    asyncio.run(delete())
