@@ -8,7 +8,6 @@ the refusal is made.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -109,13 +108,24 @@ def pointer_of(location: tuple[int | str, ...]) -> str:
 
 def rejection_of(error: ValidationError, code: Code = Code.INVALID_FIELD) -> Rejected:
     """The first finding of a validation as a `Rejected`; the offending value is not repeated."""
-    finding: dict[str, Any] = dict(error.errors(include_url=False, include_input=False, include_context=False)[0])
-    pointer = pointer_of(finding["loc"])
-    what = str(finding["msg"]).rstrip(".")
     more = error.error_count() - 1
     others = f" ({more} more finding{'s' if more > 1 else ''} in this record)" if more else ""
-    if finding["type"] == "missing":
-        return Rejected(code, pointer, f"The field {pointer} is missing: add it.{others}")
-    if finding["type"] == "json_invalid":
+    first = rejections_of(error, code)[0]
+    return Rejected(first.code, first.pointer, first.detail + others)
+
+
+def rejections_of(error: ValidationError, code: Code = Code.INVALID_FIELD) -> list[Rejected]:
+    """Every finding of a validation as a `Rejected`; the offending values are not repeated."""
+    findings = error.errors(include_url=False, include_input=False, include_context=False)
+    return [_rejection(finding["type"], pointer_of(finding["loc"]), finding["msg"], code) for finding in findings]
+
+
+def _rejection(kind: str, pointer: str, message: str, code: Code) -> Rejected:
+    what = message.removeprefix("Value error, ").rstrip(".")
+    if kind == "missing":
+        return Rejected(code, pointer, f"The field {pointer} is missing: add it.")
+    if kind == "json_invalid":
         return Rejected(Code.MALFORMED_EVENT, "", f"The body is not JSON: {what}.")
-    return Rejected(code, pointer, f"The field {pointer or '/'} is not right: {what}. Correct it.{others}")
+    if kind == "extra_forbidden":
+        return Rejected(code, pointer, f"The field {pointer} is not known: correct its name or remove it.")
+    return Rejected(code, pointer, f"The field {pointer or '/'} is not right: {what}. Correct it.")

@@ -160,9 +160,13 @@ class Kafka:
 
         async def attempt() -> None:
             await provision(self.settings)
-            await self._broker.connect()
+            await self.connect()
 
         await until_answered("Kafka", attempt, self._health)
+
+    async def connect(self) -> None:
+        """Connect the producer and make no topics: for who publishes only, from outside. Raises KafkaError."""
+        await self._broker.connect()
 
     async def consume(self) -> None:
         """Start the subscriptions; returns when all have joined their groups."""
