@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
@@ -240,6 +240,52 @@ async def _leave_encoded(_: KafkaMessage) -> None:
 
 def _record(raw: Any) -> Record:
     return Record(raw.topic, raw.partition, raw.offset, raw.key, tuple(raw.headers), raw.value)
+
+
+async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: int = 0) -> AsyncIterator[Record]:
+    """The records of a partition from `offset` to what is its end now, without a group. For operators' tools.
+
+    Raises:
+        KafkaError: the broker is away, or has no such topic.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap, group_id=None, enable_auto_commit=False,
+        auto_offset_reset="earliest", max_partition_fetch_bytes=4 * _MAX_REQUEST,
+    )  # fmt: skip
+    part = TopicPartition(topic.name, partition)
+    try:
+        await consumer.start()
+        if topic.name not in await consumer.topics():
+            raise UnknownTopicOrPartitionError(f"there is no topic {topic.name}")
+        consumer.assign([part])
+        begin, end = (await consumer.beginning_offsets([part]))[part], (await consumer.end_offsets([part]))[part]
+        consumer.seek(part, max(offset, begin))
+        while await consumer.position(part) < end:
+            for raw in (await consumer.getmany(part, timeout_ms=500)).get(part, []):
+                if raw.offset < end:
+                    yield _record(raw)
+    finally:
+        await consumer.stop()
+
+
+async def resend(settings: KafkaSettings, records: Sequence[Record]) -> None:
+    """Publish records again just as they were, each to its own topic and partition, and wait for the brokers.
+
+    Raises:
+        KafkaError: not all was confirmed; some may have been.
+    """
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap, acks="all", enable_idempotence=settings.kafka_idempotence,
+        max_request_size=_MAX_REQUEST,
+    )  # fmt: skip
+    try:
+        await producer.start()
+        for each in records:
+            await producer.send_and_wait(
+                each.topic, each.value, key=each.key, partition=each.partition, headers=list(each.headers)
+            )
+    finally:
+        await producer.stop()
 
 
 class TableReader:
