@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from laurel.contracts.catalog import AchievementPublished, IssuerPublished, PartnerKey, PartnerPublished
+from laurel.contracts.catalog import AchievementPublished, IssuerPublished, PartnerPublished
+from laurel.contracts.catalog_index import CatalogIndex
 from laurel.contracts.topics import CATALOG
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import TableReader
@@ -10,13 +11,11 @@ from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
 
 
-class CatalogView:
-    """Members, partners and achievements by id; the newest version of each wins."""
+class CatalogView(CatalogIndex):
+    """A catalog index that follows the topic."""
 
     def __init__(self, settings: KafkaSettings, service: str, health: Health) -> None:
-        self.issuers: dict[str, IssuerPublished] = {}
-        self.partners: dict[str, PartnerPublished] = {}
-        self.achievements: dict[str, AchievementPublished] = {}
+        super().__init__()
         self._reader = TableReader(settings, service, [CATALOG], self.apply, health)
         self.start = self._reader.start
         self.stop = self._reader.stop
@@ -25,41 +24,5 @@ class CatalogView:
     def apply(self, record: Record) -> None:
         """Take in one record of the topic. Raises Poison when it does not have its contract's form."""
         read = read_event(record)
-        if read is None:
-            return
-        match read[1]:
-            case IssuerPublished() as issuer:
-                if _newer(issuer, self.issuers.get(issuer.id)):
-                    self.issuers[issuer.id] = issuer
-            case PartnerPublished() as partner:
-                if _newer(partner, self.partners.get(partner.id)):
-                    self.partners[partner.id] = partner
-            case AchievementPublished() as achievement:
-                if _newer(achievement, self.achievements.get(achievement.id)):
-                    self.achievements[achievement.id] = achievement
-
-    def issuer_of_did(self, did: str) -> IssuerPublished | None:
-        """The member with this DID."""
-        return next((issuer for issuer in self.issuers.values() if issuer.did == did), None)
-
-    def partner_of_key(self, kid: str) -> tuple[PartnerPublished, PartnerKey] | None:
-        """The partner that registered the key `kid`, and the key, retired or not."""
-        for partner in self.partners.values():
-            for key in partner.keys:
-                if key.kid == kid:
-                    return partner, key
-        return None
-
-    def partner_of_api_key(self, digest: str) -> PartnerPublished | None:
-        """The partner whose API key has this SHA-256, in hexadecimal.
-
-        An API key has 256 random bits, so looking its hash up reveals nothing that comparing would hide.
-        """
-        return next((each for each in self.partners.values() if digest in each.api_key_hashes), None)
-
-
-def _newer(
-    offered: IssuerPublished | PartnerPublished | AchievementPublished,
-    held: IssuerPublished | PartnerPublished | AchievementPublished | None,
-) -> bool:
-    return held is None or offered.version >= held.version
+        if read is not None and isinstance(read[1], IssuerPublished | PartnerPublished | AchievementPublished):
+            self.add(read[1])

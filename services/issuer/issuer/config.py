@@ -1,0 +1,45 @@
+"""The issuer's settings. It holds the signing keys, so it is the one service that nothing public may reach."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from laurel.runtime.settings import MongoSettings, Secret, ServiceSettings
+from pydantic import Field, field_validator
+
+
+class IssuerSettings(ServiceSettings, MongoSettings):
+    """`master_key` is what credential ids, salts and status indexes are derived from: it must never change, or
+    replayed events would become new credentials. `signing_keys_file` holds the members' secret keys."""
+
+    mongo_database: str = "laurel_issuer"
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    master_key: Secret
+    signing_keys_file: Path
+    clock_skew_seconds: Annotated[float, Field(ge=0, le=3600)] = 120.0
+    oldest_completion_days: Annotated[int, Field(ge=1, le=36525)] = 3650
+    status_list_interval_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
+    status_list_valid_days: Annotated[int, Field(ge=1, le=90)] = 7
+    status_list_ttl_seconds: Annotated[int, Field(ge=1, le=86400)] = 60
+
+    @field_validator("signing_keys_file")
+    @classmethod
+    def _private(cls, path: Path) -> Path:
+        if not path.is_file():
+            raise ValueError(f"{path} does not exist; `laurel keys new --member ID --out FILE` makes one")
+        if path.stat().st_mode & 0o077:
+            # Anyone who can read this file can issue in every member's name.
+            raise ValueError(f"{path} can be read by others than its owner; chmod 600 it")
+        return path
+
+    @property
+    def clock_skew(self) -> timedelta:
+        """How far ahead of ours a partner's clock may be."""
+        return timedelta(seconds=self.clock_skew_seconds)
+
+    @property
+    def oldest_completion(self) -> timedelta:
+        """How far back a completion may lie."""
+        return timedelta(days=self.oldest_completion_days)

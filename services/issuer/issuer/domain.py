@@ -1,0 +1,198 @@
+"""What the issuer decides, without doing any of it: whether a completion earns a credential, and which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from laurel.contracts import signature
+from laurel.contracts.addresses import Addresses
+from laurel.contracts.catalog import AchievementPublished, IssuerPublished, PartnerPublished
+from laurel.contracts.catalog_index import CatalogIndex
+from laurel.contracts.completions import CompletionRecorded
+from laurel.contracts.credentials import StatusPosition
+from laurel.contracts.envelope import Envelope
+from laurel.contracts.errors import Code, Rejected, rejection_of
+from laurel.contracts.status import Purpose
+from laurel.contracts.topics import COMPLETIONS
+from laurel.credentials import model
+from laurel.credentials.keys import PublicKey
+from pydantic import ValidationError
+
+EVENT_TYPE = next(iter(COMPLETIONS.events))
+INTAKE_KID = "urn:laurel:issuer#intake"
+
+MAY_BE_STALE = frozenset(
+    {
+        Code.UNKNOWN_KEY,
+        Code.SIGNATURE_WRONG,
+        Code.SOURCE_NOT_REGISTERED,
+        Code.UNKNOWN_ACHIEVEMENT,
+        Code.ACHIEVEMENT_NOT_ALLOWED,
+    }
+)
+"""Refusals that a catalog entry still on its way could turn into an acceptance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How far a completion's date may lie from now."""
+
+    clock_skew: timedelta
+    oldest: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A completion that earns a credential: who reported it, for which member, and what it says."""
+
+    event: Envelope
+    partner: PartnerPublished
+    issuer: IssuerPublished
+    achievement: AchievementPublished
+    completion: CompletionRecorded
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the event's body: tells a repeated event from another one under the same id."""
+        return sha256(self.event.data).hexdigest()
+
+
+def accept(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey, policy: Policy, now: datetime) -> Accepted:
+    """Decide on one completion event.
+
+    Raises:
+        Rejected: with the first reason against it.
+    """
+    if event.type != EVENT_TYPE:
+        raise Rejected(Code.MALFORMED_EVENT, "", f"The event type must be {EVENT_TYPE}.")
+    # 1. Who says so? The signature covers id, source, type and body.
+    partner = authenticate(event, catalog, intake_key)
+    # 2. What do they say?
+    completion = read_completion(event)
+    # 3. May they say it?
+    achievement = authorize(partner, event.source, completion, catalog)
+    # 4. Can it be true?
+    check_dates(completion, policy, now)
+    return Accepted(event, partner, catalog.issuers[achievement.issuer], achievement, completion)
+
+
+def authenticate(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey) -> PartnerPublished:
+    """The partner that signed the event, or for which our own intake vouches."""
+    claimed = signature.read(event)
+    if claimed.kid == INTAKE_KID:
+        signature.check(event, claimed, intake_key)
+        partner = catalog.partners.get(claimed.partner or "")
+        if partner is None:
+            raise Rejected(Code.UNKNOWN_KEY, "", "The partner that this event was taken in for is not registered.")
+        return partner
+    found = catalog.partner_of_key(claimed.kid)
+    if found is None or found[1].retired is not None:
+        raise Rejected(
+            Code.UNKNOWN_KEY, "", "The signature's kid names no key in use: sign with a key registered in the catalog."
+        )
+    signature.check(event, claimed, PublicKey.from_multibase(found[1].public_key_multibase))
+    return found[0]
+
+
+def read_completion(event: Envelope) -> CompletionRecorded:
+    """The event's body. Raises Rejected with the pointer of the first culprit."""
+    try:
+        return CompletionRecorded.model_validate_json(event.data)
+    except ValidationError as error:
+        raise rejection_of(error) from None
+
+
+def authorize(
+    partner: PartnerPublished, source: str, completion: CompletionRecorded, catalog: CatalogIndex
+) -> AchievementPublished:
+    """The achievement, if there is one and the partner may award it from this source."""
+    if source not in partner.sources:
+        raise Rejected(
+            Code.SOURCE_NOT_REGISTERED, "", "The event's source is not among the partner's sources in the catalog."
+        )
+    achievement = catalog.achievements.get(completion.achievement)
+    if achievement is None or achievement.issuer not in catalog.issuers:
+        raise Rejected(
+            Code.UNKNOWN_ACHIEVEMENT, "/achievement",
+            f"There is no achievement {completion.achievement!r}: use an id from the catalog.",
+        )  # fmt: skip
+    if achievement.id not in partner.achievements:
+        raise Rejected(
+            Code.ACHIEVEMENT_NOT_ALLOWED, "/achievement",
+            f"{partner.name} may not award {achievement.id!r} of {catalog.issuers[achievement.issuer].name}: "
+            "ask the consortium to add it to the partner's achievements.",
+        )  # fmt: skip
+    return achievement
+
+
+def check_dates(completion: CompletionRecorded, policy: Policy, now: datetime) -> None:
+    """Raises Rejected when the completion lies in the future or further back than is accepted."""
+    if completion.completed_at > now + policy.clock_skew:
+        raise Rejected(
+            Code.DATE_IN_FUTURE, "/completedAt", "The field /completedAt lies in the future: send it once it happened."
+        )
+    if completion.completed_at < now - policy.oldest:
+        raise Rejected(
+            Code.DATE_TOO_OLD, "/completedAt",
+            f"The field /completedAt lies more than {policy.oldest.days} days back: check the year.",
+        )  # fmt: skip
+
+
+def active_key(issuer: IssuerPublished, held: Callable[[str], bool]) -> str | None:
+    """The Multikey to sign with: the member's first key that is in use and that we hold."""
+    usable = (key.public_key_multibase for key in issuer.keys if key.retired is None)
+    return next((multikey for multikey in usable if held(multikey)), None)
+
+
+def build_credential(
+    accepted: Accepted, addresses: Addresses, credential_id: str, position: StatusPosition, salt: str, created: datetime
+) -> dict[str, Any]:
+    """The unsigned credential. It names no learner: the subject is a salted hash of the e-mail address."""
+    achievement, issuer = accepted.achievement, accepted.issuer
+    completion = accepted.completion
+    until = None if achievement.valid_for_days is None else created + timedelta(days=achievement.valid_for_days)
+    address = completion.learner.email.lower()
+    subject = model.AchievementSubject(
+        identifier=(model.IdentityObject(identity_hash=model.hash_identity(address, salt), salt=salt),),
+        achievement=_achievement(achievement),
+        result=() if completion.score is None else (model.Result(value=completion.score),),
+    )
+    credential = model.OpenBadgeCredential(
+        id=credential_id, name=achievement.name, description=achievement.description,
+        issuer=model.Profile(id=issuer.did, name=issuer.name, url=issuer.url, email=issuer.email,
+                             description=issuer.description),
+        valid_from=created, valid_until=until, awarded_date=completion.completed_at,
+        credential_subject=subject,
+        credential_status=tuple(_status_entry(credential_id, addresses, position, purpose) for purpose in Purpose),
+        evidence=tuple(
+            model.Evidence(id=each.url, name=each.name, narrative=each.narrative) for each in completion.evidence
+        ),
+    )  # fmt: skip
+    return model.to_document(credential)
+
+
+def _achievement(achievement: AchievementPublished) -> model.Achievement:
+    return model.Achievement(
+        id=achievement.uri, name=achievement.name, description=achievement.description,
+        criteria=model.Criteria(narrative=achievement.criteria), achievement_type=achievement.achievement_type,
+        alignment=tuple(
+            model.Alignment(target_name=each.target_name, target_url=each.target_url, target_code=each.target_code,
+                            target_framework=each.target_framework, target_type=each.target_type)
+            for each in achievement.alignments
+        ),
+        tag=achievement.tags, in_language=achievement.language,
+    )  # fmt: skip
+
+
+def _status_entry(
+    credential_id: str, addresses: Addresses, position: StatusPosition, purpose: Purpose
+) -> model.BitstringStatusListEntry:
+    return model.BitstringStatusListEntry(
+        id=f"{credential_id}#{purpose.value}", status_purpose=purpose.value,
+        status_list_index=str(position.index),  # a string: Bitstring Status List 1.0 §2.1
+        status_list_credential=addresses.status_list(position.family, purpose),
+    )  # fmt: skip

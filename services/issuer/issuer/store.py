@@ -1,0 +1,185 @@
+"""The issuer's database: intents, rejections, sequence numbers and status list families."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from laurel.contracts.completions import CompletionRejected, RecordCoordinates
+from laurel.contracts.credentials import StatusPosition
+from laurel.runtime.mongo import BulkWriteError, Collection, Database, ReturnDocument, duplicates_only
+
+_CHUNK = 100  # ids a look-up
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was decided to be signed, and what of it was drawn: `created` and the status position.
+
+    `digest` and `record` tell which event made it; signing it again gives the same bytes.
+    """
+
+    credential_id: str
+    event_source: str
+    event_id: str
+    digest: str
+    record: RecordCoordinates
+    partner: str
+    issuer: str
+    achievement: str
+    position: StatusPosition
+    multikey: str
+    verification_method: str
+    created: datetime
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of status lists: the encoded bits by purpose, and the credential version that set each index.
+
+    `published` is the newest version known to be on the topic; a crash between publishing and noting it only
+    publishes the same bytes again.
+    """
+
+    name: str
+    issuer: str
+    version: int
+    changed_at: datetime
+    bits: dict[str, str]
+    versions: dict[str, int]
+    published: int
+
+
+class Store:
+    """All of the issuer's database access."""
+
+    def __init__(self, database: Database) -> None:
+        self._intents: Collection = database["intents"]
+        self._rejections: Collection = database["rejections"]
+        self._sequences: Collection = database["sequences"]
+        self._families: Collection = database["status_list_families"]
+
+    async def ensure_indexes(self) -> None:
+        """Make the indexes that look-ups need; safe to repeat."""
+        await self._families.create_index("unpublished", sparse=True)
+
+    # Intents
+
+    async def intents(self, ids: Sequence[str]) -> dict[str, Intent]:
+        """The intents there are for these credential ids, by id."""
+        found: dict[str, Intent] = {}
+        for start in range(0, len(ids), _CHUNK):
+            async for row in self._intents.find({"_id": {"$in": list(ids[start : start + _CHUNK])}}):
+                found[row["_id"]] = _intent(row)
+        return found
+
+    async def add_intents(self, intents: Sequence[Intent]) -> dict[str, Intent]:
+        """Store new intents; where another instance was first, its intent stands. Returns what stands, by id."""
+        if not intents:
+            return {}
+        try:
+            await self._intents.insert_many([_intent_row(each) for each in intents], ordered=False)
+        except BulkWriteError as error:
+            if not duplicates_only(error):
+                raise
+            return await self.intents([each.credential_id for each in intents])
+        return {each.credential_id: each for each in intents}
+
+    async def reserve(self, issuer: str, count: int) -> int:
+        """The first of `count` sequence numbers of an issuer that nobody else gets; abandoned ones stay unused."""
+        row = await self._sequences.find_one_and_update(
+            {"_id": issuer}, {"$inc": {"next": count}}, upsert=True, return_document=ReturnDocument.AFTER
+        )
+        assert row is not None
+        return int(row["next"]) - count
+
+    # Rejections, by the rejected record's coordinates
+
+    async def rejections(self, keys: Sequence[str]) -> dict[str, CompletionRejected]:
+        """The rejections that were decided for these records before, by record."""
+        found: dict[str, CompletionRejected] = {}
+        for start in range(0, len(keys), _CHUNK):
+            async for row in self._rejections.find({"_id": {"$in": list(keys[start : start + _CHUNK])}}):
+                found[row["_id"]] = CompletionRejected.model_validate_json(row["body"])
+        return found
+
+    async def add_rejections(self, rejections: dict[str, CompletionRejected]) -> dict[str, CompletionRejected]:
+        """Store new rejections by record; where one was stored before, it stands. Returns what stands."""
+        if not rejections:
+            return {}
+        rows = [{"_id": key, "body": body.to_bytes(), "at": body.rejected_at} for key, body in rejections.items()]
+        try:
+            await self._rejections.insert_many(rows, ordered=False)
+        except BulkWriteError as error:
+            if not duplicates_only(error):
+                raise
+            return rejections | await self.rejections(list(rejections))
+        return rejections
+
+    # Status list families
+
+    async def family(self, name: str) -> Family | None:
+        """A family by its name."""
+        row = await self._families.find_one({"_id": name})
+        return None if row is None else _family(row)
+
+    async def put_family(self, family: Family) -> bool:
+        """Store the next version of a family; False when another instance stored that version first."""
+        row = {
+            "issuer": family.issuer, "version": family.version, "changed_at": family.changed_at, "bits": family.bits,
+            "versions": family.versions, "published": family.published, "unpublished": True,
+        }  # fmt: skip
+        if family.version == 1:
+            try:
+                await self._families.insert_many([{"_id": family.name, **row}], ordered=False)
+            except BulkWriteError as error:
+                if not duplicates_only(error):
+                    raise
+                return False
+            return True
+        result = await self._families.update_one({"_id": family.name, "version": family.version - 1}, {"$set": row})
+        return result.matched_count == 1
+
+    async def mark_published(self, name: str, version: int) -> None:
+        """Note that `version` is on the topic, unless a newer one is waiting."""
+        await self._families.update_one(
+            {"_id": name, "version": version}, {"$set": {"published": version}, "$unset": {"unpublished": ""}}
+        )
+
+    async def unpublished(self) -> list[str]:
+        """The families whose newest version may not be on the topic yet."""
+        return [row["_id"] async for row in self._families.find({"unpublished": True}, {"_id": 1})]
+
+    async def family_names(self) -> list[str]:
+        """All families there are."""
+        return [row["_id"] async for row in self._families.find({}, {"_id": 1})]
+
+
+def _intent_row(intent: Intent) -> dict[str, Any]:
+    return {
+        "_id": intent.credential_id, "event": {"source": intent.event_source, "id": intent.event_id},
+        "digest": intent.digest, "record": intent.record.model_dump(), "partner": intent.partner,
+        "issuer": intent.issuer, "achievement": intent.achievement, "position": intent.position.model_dump(),
+        "multikey": intent.multikey, "verification_method": intent.verification_method, "created": intent.created,
+        "document": intent.document,
+    }  # fmt: skip
+
+
+def _intent(row: dict[str, Any]) -> Intent:
+    return Intent(
+        credential_id=row["_id"], event_source=row["event"]["source"], event_id=row["event"]["id"],
+        digest=row["digest"], record=RecordCoordinates(**row["record"]), partner=row["partner"],
+        issuer=row["issuer"], achievement=row["achievement"], position=StatusPosition(**row["position"]),
+        multikey=row["multikey"], verification_method=row["verification_method"], created=row["created"],
+        document=row["document"],
+    )  # fmt: skip
+
+
+def _family(row: dict[str, Any]) -> Family:
+    return Family(
+        name=row["_id"], issuer=row["issuer"], version=row["version"], changed_at=row["changed_at"],
+        bits=row["bits"], versions=row["versions"], published=row["published"],
+    )  # fmt: skip

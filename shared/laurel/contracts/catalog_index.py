@@ -1,0 +1,52 @@
+"""A catalog that can be asked: entries by id, key and DID, the newest version of each."""
+
+from __future__ import annotations
+
+from laurel.contracts.catalog import AchievementPublished, IssuerPublished, PartnerKey, PartnerPublished
+
+Entry = IssuerPublished | PartnerPublished | AchievementPublished
+
+
+class CatalogIndex:
+    """Members, partners and achievements by id."""
+
+    def __init__(self) -> None:
+        self.issuers: dict[str, IssuerPublished] = {}
+        self.partners: dict[str, PartnerPublished] = {}
+        self.achievements: dict[str, AchievementPublished] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Take in an entry, unless a newer version of it is held."""
+        match entry:
+            case IssuerPublished():
+                if _newer(entry, self.issuers.get(entry.id)):
+                    self.issuers[entry.id] = entry
+            case PartnerPublished():
+                if _newer(entry, self.partners.get(entry.id)):
+                    self.partners[entry.id] = entry
+            case AchievementPublished():
+                if _newer(entry, self.achievements.get(entry.id)):
+                    self.achievements[entry.id] = entry
+
+    def issuer_of_did(self, did: str) -> IssuerPublished | None:
+        """The member with this DID."""
+        return next((issuer for issuer in self.issuers.values() if issuer.did == did), None)
+
+    def partner_of_key(self, kid: str) -> tuple[PartnerPublished, PartnerKey] | None:
+        """The partner that registered the key `kid`, and the key, retired or not."""
+        for partner in self.partners.values():
+            for key in partner.keys:
+                if key.kid == kid:
+                    return partner, key
+        return None
+
+    def partner_of_api_key(self, digest: str) -> PartnerPublished | None:
+        """The partner whose API key has this SHA-256, in hexadecimal.
+
+        An API key has 256 random bits, so looking its hash up reveals nothing that comparing would hide.
+        """
+        return next((each for each in self.partners.values() if digest in each.api_key_hashes), None)
+
+
+def _newer(offered: Entry, held: Entry | None) -> bool:
+    return held is None or offered.version >= held.version
