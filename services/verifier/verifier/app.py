@@ -1,0 +1,69 @@
+"""The verifier's wiring."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fastapi import FastAPI
+from laurel.contracts.addresses import Addresses
+from laurel.runtime.clock import Clock, utc_now
+from laurel.runtime.health import Health
+from laurel.runtime.kafka import Kafka
+from laurel.runtime.lifecycle import Lifecycle
+from laurel.runtime.web import create_app
+from prometheus_client import Gauge
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from verifier.announcer import Announcer
+from verifier.api import BODY_LIMIT, PATH, Verifying, routes
+from verifier.config import VerifierSettings
+from verifier.resolver import Resolver
+from verifier.view import View
+
+SERVICE = "verifier"
+VIEW_AGE = Gauge("laurel_view_age_seconds", "Age of what the verifier knows; infinite until it is known.")
+VIEW_CREDENTIALS = Gauge("laurel_view_credentials", "Credentials whose status the verifier knows.")
+
+
+def build(settings: VerifierSettings, *, clock: Clock = utc_now) -> FastAPI:
+    """The verifier as an application that starts and stops its parts itself."""
+    health = Health()
+    addresses = Addresses(settings.public_url)
+    view = View(settings, addresses, health, clock)
+    kafka = Kafka(settings, SERVICE, health, clock=clock)
+    announcer = Announcer(kafka)
+    resolver = Resolver(view, addresses, timedelta(seconds=settings.view_max_age_seconds))
+    verifying = Verifying(view, resolver, announcer, clock, settings.verify_workers)
+    VIEW_AGE.set_function(view.age)
+    VIEW_CREDENTIALS.set_function(lambda: len(view.standings))
+
+    lifecycle = Lifecycle(SERVICE, health)
+    lifecycle.add("the view", view.start, view.stop)
+    lifecycle.add("Kafka", kafka.start, kafka.stop)
+    lifecycle.add_loop("announcer", announcer.run)
+    lifecycle.add("the workers", _nothing, verifying.stop)
+
+    app = create_app("Laurel verifier", lifecycle, body_limit=BODY_LIMIT)
+    app.include_router(routes(verifying))
+    app.add_middleware(OpenToAll, path=PATH)
+    return app
+
+
+async def _nothing() -> None:
+    return
+
+
+class OpenToAll:
+    """Lets pages of any origin call one path, and only that: operators' addresses are nobody else's business."""
+
+    def __init__(self, app: ASGIApp, path: str) -> None:
+        self._app = app
+        self._path = path
+        self._open = CORSMiddleware(
+            app, allow_origins=["*"], allow_methods=["POST"], allow_headers=["content-type"], max_age=86400
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = self._open if scope["type"] == "http" and scope["path"] == self._path else self._app
+        await chosen(scope, receive, send)

@@ -1,0 +1,18 @@
+"""The verifier's settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from laurel.runtime.settings import ServiceSettings
+from pydantic import Field
+
+
+class VerifierSettings(ServiceSettings):
+    """What the verifier is told. It holds no secret and no database."""
+
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8020
+    # How long a revocation may stay unnoticed here. Beneath the interval of the registry's heartbeats nothing
+    # could ever be called valid; beyond five minutes "valid" would be a claim about the past.
+    view_max_age_seconds: Annotated[float, Field(ge=2.0, le=300.0)] = 15.0
+    verify_workers: Annotated[int, Field(ge=1, le=64)] = 2

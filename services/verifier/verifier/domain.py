@@ -1,0 +1,153 @@
+"""What the verifier decides: pure functions from what its view holds to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from laurel.contracts.addresses import Addresses, verification_method
+from laurel.contracts.catalog import IssuerPublished
+from laurel.contracts.status import Purpose, State
+from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
+from laurel.credentials.keys import PublicKey, VerificationMethod
+from laurel.credentials.verification import Outcome, Step, Verification
+
+REGISTRATION = "registration"
+UNKNOWN_CREDENTIAL = "UNKNOWN_CREDENTIAL"
+
+# A fault in one of these says that this is no credential of that issuer; everything else is a finding about one.
+_FOUNDATIONS = frozenset({"form", "key", "issuer", "proof"})
+_NOT_CHECKED = "NOT_CHECKED"
+_TITLES = {
+    "REVOKED": "The credential was revoked.",
+    "SUSPENDED": "The credential is suspended.",
+    "EXPIRED": "The credential has expired.",
+    "NOT_YET_VALID": "The credential is not valid yet.",
+    "ISSUER_MISMATCH": "The key is not the issuer's.",
+    "KEY_UNAVAILABLE": "The issuer's key could not be reached.",
+    "STATUS_RETRIEVAL_ERROR": "The status could not be checked.",
+    "STATUS_UNSUPPORTED": "The status is of a kind that cannot be checked.",
+    UNKNOWN_CREDENTIAL: "The registry has no such credential.",
+}
+_TITLE_OF_STEP = {
+    "form": "The document is not a well-formed credential.",
+    "key": "The key is not known.",
+    "proof": "The proof does not hold.",
+}
+_OWN_PROBLEM = "urn:laurel:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the status changes say of one credential: its state, and which member's list it is on, and where."""
+
+    state: State
+    version: int
+    issuer: str
+    family: str
+    index: int
+
+
+def method_of(issuer: IssuerPublished, name: str) -> VerificationMethod:
+    """The member's key with the id `name`, retired or not. Raises KeyResolutionError if the member has none such."""
+    for key in issuer.keys:
+        if verification_method(issuer.did, key.public_key_multibase) == name:
+            public = PublicKey.from_multibase(key.public_key_multibase)
+            return VerificationMethod(name, issuer.did, public, key.retired)
+    raise KeyResolutionError(f"{issuer.name} has registered no key {name[:300]}.")
+
+
+def staleness(as_of: datetime | None, now: datetime, limit: timedelta) -> str | None:
+    """Why a view as of `as_of` is too old to call anything valid, or None while it is fresh enough."""
+    if as_of is None:
+        return "The registry has not said yet how fresh what is known here is."
+    age = now - as_of
+    if age <= limit:
+        return None
+    return (
+        f"What is known here is {age.total_seconds():.0f} s old, and {limit.total_seconds():.0f} s is the most "
+        "that is relied on."
+    )
+
+
+def is_set(purpose: str, standing: Standing | None, listed: bool | None, stale: str | None) -> bool:
+    """Whether one of our own credentials is revoked, or suspended, as `purpose` asks.
+
+    `standing` comes from the status changes; `listed` is the bit in the newest signed list, None where there is no
+    such list. Lists are made from the changes and can only lag behind them, so the changes decide, with two
+    exceptions. Revocation is final: either source suffices, however old. And a credential that the changes do not
+    know is answered from the list.
+
+    Raises Unavailable when the answer would be no and cannot be relied on.
+    """
+    if purpose == Purpose.REVOCATION and (listed or (standing is not None and standing.state is State.REVOKED)):
+        return True
+    if stale is not None:
+        raise Unavailable(stale)
+    if standing is not None:
+        return purpose == Purpose.SUSPENSION and standing.state is State.SUSPENDED
+    if listed is None:
+        raise Unavailable("Neither the credential nor its status list is known here.")
+    return listed
+
+
+def registration(
+    standing: Standing | None, issuer: str, entries: Sequence[Mapping[str, Any]], addresses: Addresses
+) -> Step:
+    """Whether the registry has the credential: the step that follows for what one of our members has signed.
+
+    A proof shows that a member's key signed, not that the consortium issued: a stolen key signs anything. Only a
+    registered credential can be revoked, so one that is not registered is never valid. It is not invalid either,
+    since a credential reaches its owner a moment before it reaches this view.
+    """
+    if standing is None:
+        detail = "The registry has no such credential; if it was issued seconds ago, try again in a moment."
+        return Step(REGISTRATION, Outcome.unknown, UNKNOWN_CREDENTIAL, detail)
+    due = [(addresses.status_list(standing.family, each), str(standing.index)) for each in Purpose]
+    found = [(entry.get("statusListCredential"), entry.get("statusListIndex")) for entry in entries]
+    if standing.issuer != issuer or len(found) != len(due) or any(place not in found for place in due):
+        detail = "The registry has another credential under this id, with another issuer or other status entries."
+        return Step(REGISTRATION, Outcome.unknown, UNKNOWN_CREDENTIAL, detail)
+    return Step(REGISTRATION, Outcome.valid, None, "The credential is in the registry.")
+
+
+def authentic(verification: Verification) -> bool:
+    """Whether the issuer is certain to have signed the document as it is."""
+    return all(step.outcome is Outcome.valid for step in verification.steps if step.name in _FOUNDATIONS)
+
+
+def conclude(verification: Verification, registered: Step, as_of: datetime | None) -> Verification:
+    """The verification of one of our own credentials: with its registration, and as old as the view it rests on."""
+    moment = verification.as_of if as_of is None else min(as_of, verification.as_of)
+    return replace(verification, steps=(*verification.steps, registered), as_of=moment)
+
+
+def http_status(verification: Verification) -> int:
+    """400 for what is no credential of that issuer; 200 for every answer about one, whatever it is (VC-API)."""
+    failed = any(step.outcome is Outcome.invalid and step.name in _FOUNDATIONS for step in verification.steps)
+    return 400 if failed else 200
+
+
+def answer(verification: Verification) -> dict[str, Any]:
+    """The verification as the VC-API's response body."""
+    return verification.to_document() | {"problemDetails": [_problem(step) for step in findings(verification)]}
+
+
+def findings(verification: Verification) -> list[Step]:
+    """The steps that keep the credential from being valid, without those that only follow from another."""
+    return [step for step in verification.steps if step.outcome is not Outcome.valid and step.code != _NOT_CHECKED]
+
+
+def _problem(step: Step) -> dict[str, str]:
+    code = step.code or "UNSPECIFIED"
+    standard = CredentialError("", code=code).problem_type
+    return {
+        "type": _OWN_PROBLEM + code if standard == "about:blank" else standard,
+        "title": _TITLES.get(code) or _TITLE_OF_STEP.get(step.name, "The credential could not be verified."),
+        "detail": step.detail,
+        "code": code,
+        "step": step.name,
+        "outcome": step.outcome.value,
+    }

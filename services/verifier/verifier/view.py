@@ -1,0 +1,153 @@
+"""The verifier's view of the world, in memory, rebuilt from Kafka at every start.
+
+How fresh the view is follows from the registry's heartbeats alone. A heartbeat says that nothing up to its time is
+missing from its partition, and records are read in order, so having read it proves completeness up to then. A
+change proves nothing of the kind: another one from before it may be on its way still. The view as a whole is as
+fresh as its least fresh partition, and of no known freshness until each has been heard from.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+
+from laurel.contracts.addresses import Addresses
+from laurel.contracts.catalog import IssuerPublished
+from laurel.contracts.errors import Code
+from laurel.contracts.status import State, StatusChanged, StatusHeartbeat, StatusListSigned
+from laurel.contracts.topics import CATALOG, STATUS_CHANGES, STATUS_LISTS
+from laurel.runtime.clock import Clock
+from laurel.runtime.faults import Poison
+from laurel.runtime.health import Health
+from laurel.runtime.kafka import TableReader
+from laurel.runtime.record import Record, read_event
+from laurel.runtime.settings import KafkaSettings
+
+from verifier.domain import Standing
+from verifier.status_lists import StatusLists
+
+TOPICS = (CATALOG, STATUS_CHANGES, STATUS_LISTS)
+
+
+class Standings:
+    """Every credential's newest status, compactly: a 16-byte digest of its id → one integer.
+
+    The integer holds, from the right, the state (2 bits), the index (31 bits), the number of the member and list
+    family (20 bits) and the version. An object for each would take four times the memory.
+    """
+
+    _STATES = tuple(State)
+
+    def __init__(self) -> None:
+        self._packed: dict[bytes, int] = {}
+        self._places: list[tuple[str, str]] = []
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def put(self, changed: StatusChanged) -> None:
+        """Take in a status; an older version than the one held never overwrites it."""
+        key = _digest(changed.credential)
+        if changed.version <= self._packed.get(key, 0) >> 53:
+            return
+        place = (changed.issuer, changed.status.family)
+        number = self._numbers.get(place)
+        if number is None:
+            number = self._numbers[place] = len(self._places)
+            self._places.append(place)
+        low = self._STATES.index(changed.state) | changed.status.index << 2 | number << 33
+        self._packed[key] = low | changed.version << 53
+
+    def get(self, credential: str) -> Standing | None:
+        """The status of a credential by its id, or None where no change has named it."""
+        packed = self._packed.get(_digest(credential))
+        if packed is None:
+            return None
+        issuer, family = self._places[packed >> 33 & 0xFFFFF]
+        return Standing(self._STATES[packed & 3], packed >> 53, issuer, family, packed >> 2 & 0x7FFFFFFF)
+
+
+class View:
+    """Members, statuses and signed lists.
+
+    The event loop alone writes; other threads may read at any time, because every read is one look-up in a dict
+    or a list whose values never change.
+    """
+
+    def __init__(self, settings: KafkaSettings, addresses: Addresses, health: Health, clock: Clock) -> None:
+        self.caught_up = False
+        self.standings = Standings()
+        self._clock = clock
+        self._issuers: dict[str, IssuerPublished] = {}
+        self.lists = StatusLists(addresses, self._issuers.get)
+        self._by_did: dict[str, IssuerPublished] = {}
+        self._heartbeats: list[datetime | None] = [None] * STATUS_CHANGES.partitions
+        self._reader = TableReader(settings, "verifier", TOPICS, self.apply, health)
+
+    async def start(self) -> None:
+        """Read everything there is; returns when the view has caught up."""
+        await self._reader.start()
+        self.lists.settle()
+        self.caught_up = True
+
+    async def stop(self) -> None:
+        """Stop reading."""
+        await self._reader.stop()
+
+    def apply(self, record: Record) -> None:
+        """Take in one record. Raises Poison when it does not have its contract's form."""
+        read = read_event(record)
+        if read is None:
+            return
+        match read[1]:
+            case StatusChanged() as changed:
+                self.standings.put(changed)
+            case StatusHeartbeat() as heartbeat:
+                self._beat(record.partition, heartbeat)
+            case StatusListSigned() as signed:
+                self.lists.offer(signed)
+                self._settle()
+            case IssuerPublished() as issuer:
+                self._publish(issuer)
+                self._settle()
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The moment up to which every status change is known here; None until each partition has been heard."""
+        known = [beat for beat in self._heartbeats if beat is not None]
+        return min(known) if len(known) == len(self._heartbeats) else None
+
+    def age(self) -> float:
+        """The view's age in seconds; infinite while it is not known."""
+        as_of = self.as_of
+        return float("inf") if as_of is None else (self._clock() - as_of).total_seconds()
+
+    def issuer_of_did(self, did: str) -> IssuerPublished | None:
+        """The member with this DID."""
+        return self._by_did.get(did)
+
+    def _settle(self) -> None:
+        # While the past is read, verifying each of a list's many versions would be work for nothing.
+        if self.caught_up:
+            self.lists.settle()
+
+    def _beat(self, partition: int, heartbeat: StatusHeartbeat) -> None:
+        if heartbeat.partition != partition:
+            raise Poison(Code.UNREADABLE_RECORD, f"a heartbeat for partition {heartbeat.partition} is in {partition}")
+        # A clock that runs ahead over there must not make this view look fresh for longer.
+        at, held = min(heartbeat.at, self._clock()), self._heartbeats[partition]
+        self._heartbeats[partition] = at if held is None else max(held, at)
+
+    def _publish(self, issuer: IssuerPublished) -> None:
+        held = self._issuers.get(issuer.id)
+        if held is not None and issuer.version < held.version:
+            return
+        if held is not None and held.did != issuer.did:
+            self._by_did.pop(held.did, None)
+        self._issuers[issuer.id] = issuer
+        self._by_did[issuer.did] = issuer
+
+
+def _digest(credential: str) -> bytes:
+    return blake2b(credential.encode(errors="surrogatepass"), digest_size=16).digest()
