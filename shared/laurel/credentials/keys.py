@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
@@ -34,6 +33,7 @@ _DID_WEB = re.compile(
     r"did:web:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?:%3[Aa][0-9]{1,5})?"
     r"(?::(?!\.+(?::|$))(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)*"
 )
+_WEB_URL = re.compile(r"https?://(?P<host>[^/?#]+)(?P<path>[^?#]*)")
 _OTHER_USES = ("authentication", "keyAgreement", "capabilityInvocation", "capabilityDelegation")
 _MAX_METHODS = 128
 
@@ -160,11 +160,10 @@ def did_web(url: str) -> str:
 
     Raises KeyResolutionError for URLs that have no did:web (with a user, a query or a fragment).
     """
-    parts = urlsplit(url)
-    host = parts.netloc.lower().replace(":", "%3A")
-    path = [segment for segment in parts.path.split("/") if segment]
-    did = ":".join(["did", "web", host, *path])
-    if parts.scheme not in ("https", "http") or parts.query or parts.fragment or not _DID_WEB.fullmatch(did):
+    parts = _WEB_URL.fullmatch(url)
+    path = [segment for segment in (parts["path"] if parts else "").split("/") if segment]
+    did = ":".join(["did", "web", parts["host"].lower().replace(":", "%3A") if parts else "", *path])
+    if not _DID_WEB.fullmatch(did):
         raise KeyResolutionError(f"{url[:200]!r} cannot be written as a did:web; use https://host/path.")
     return did
 

@@ -203,7 +203,7 @@ def _without_empty(value: Any) -> Any:
 
 
 def hash_identity(address: str, salt: str) -> str:
-    """The `identityHash` of an address, `sha256$` + hex of SHA-256(address ‖ salt), as OB 3.0's `IdentityObject` has it.
+    """The `identityHash` of an address, `sha256$` + hex of SHA-256(address ‖ salt) (OB 3.0, `IdentityHash`).
 
     The salt must be random: without one, an e-mail address is found by guessing.
     """

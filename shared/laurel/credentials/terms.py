@@ -7,6 +7,7 @@ dropped or read differently. What it does not understand it refuses too: inline 
 objects, keywords, JSON literals, numbers that are not whole.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,6 +21,7 @@ Path = tuple[str | int, ...]
 
 _ABSENT: Any = object()
 _UNDERSTOOD_CONTAINERS = {"@set", "@list", "@graph"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_SAFE_INTEGER = 2**53 - 1
 
 
@@ -58,7 +60,7 @@ class ActiveContext:
                 continue
             if name.startswith("@"):
                 raise MalformedCredential(f"The context keyword {name} is not supported.", pointer="/@context")
-            term = _term(definition, protect)
+            term = _term(definition, protect, {**self.terms, **local})
             known = terms.get(name)
             # JSON-LD API §4.2.2 step 25: the same definition again is no redefinition.
             if known is not None and known.protected and not override_protected and known != term:
@@ -70,20 +72,30 @@ class ActiveContext:
         return terms
 
 
-def _term(definition: Any, protected: bool) -> Term:
+def _term(definition: Any, protected: bool, known: Mapping[str, Any]) -> Term:
     if isinstance(definition, str):
-        return Term(definition, protected=protected)
+        return Term(_expanded(definition, known), protected=protected)
     container = definition.get("@container", [])
     containers = frozenset([container] if isinstance(container, str) else container)
     if not containers <= _UNDERSTOOD_CONTAINERS:
         raise MalformedCredential(f"The container {container!r} is not supported.", pointer="/@context")
     return Term(
-        definition["@id"],
-        definition.get("@type"),
+        _expanded(definition["@id"], known),
+        _expanded(definition["@type"], known) if "@type" in definition else None,
         containers,
         definition.get("@context", _ABSENT),
         bool(definition.get("@protected", protected)),
     )
+
+
+def _expanded(name: str, known: Mapping[str, Any]) -> str:
+    # Two spellings of one IRI, as "sec:proof" and the whole, are the same definition. The bundled contexts never
+    # define a prefix by another.
+    prefix, _, rest = name.partition(":")
+    definition = known.get(prefix)
+    if not rest or definition is None or rest.startswith("//"):
+        return name
+    return (definition.id if isinstance(definition, Term) else str(definition)) + rest
 
 
 @lru_cache(maxsize=64)
@@ -219,6 +231,9 @@ def _check_literal(value: Any, term: Term, path: Path) -> None:
         _refuse("A number that is not whole has no one spelling; write it as a string.", path)
     elif not isinstance(value, str):
         _refuse("The value must be a string, a number, true, false or an object; leave out what is null.", path)
+    elif _CONTROL.search(value):
+        # Only newer canonicalisers escape them (RDFC-1.0, "Canonical N-Quads"), so elsewhere the proof would fail.
+        _refuse("The text holds an invisible control character; take it out.", path)
 
 
 def _check_iri(value: Any, active: ActiveContext, path: Path) -> None:

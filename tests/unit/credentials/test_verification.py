@@ -1,0 +1,288 @@
+"""Verification: every step reported, the unknown never taken for the good, and what each answer says."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from laurel.credentials.cryptosuites import sign
+from laurel.credentials.errors import StatusListError, Unavailable
+from laurel.credentials.keys import SigningKey, VerificationMethod
+from laurel.credentials.status_list import Bitstring, status_list_credential
+from laurel.credentials.verification import Outcome, Step, Verification, verify
+
+Document = dict[str, Any]
+Build = Callable[[], Document]
+Sign = Callable[[Document], Document]
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+STEPS = ["form", "key", "issuer", "proof", "dates", "status:revocation", "status:suspension"]
+
+
+class Sources(Protocol):
+    methods: dict[str, VerificationMethod | Exception]
+    bits: dict[str, bool | Exception]
+    asked: list[str]
+
+    async def method(self, verification_method: str, issuer: str) -> VerificationMethod: ...
+    async def status(self, entry: Document, issuer: str) -> bool: ...
+
+
+def outcomes(verification: Verification) -> dict[str, str]:
+    """The steps that are not valid, by name."""
+    return {step.name: step.outcome for step in verification.steps if step.outcome is not Outcome.valid}
+
+
+def codes(verification: Verification) -> dict[str, str | None]:
+    return {step.name: step.code for step in verification.steps if step.code is not None}
+
+
+async def test_a_good_credential_is_valid_in_every_step(signed: Document, sources: Sources) -> None:
+    verification = await verify(signed, sources, NOW)
+    assert verification.outcome is Outcome.valid
+    assert [step.name for step in verification.steps] == STEPS
+    document = verification.to_document()
+    assert (document["outcome"], document["verified"], document["asOf"]) == ("valid", True, "2026-06-01T00:00:00Z")
+    assert document["steps"][3] == {
+        "name": "proof",
+        "outcome": "valid",
+        "code": None,
+        "detail": "The signature holds: nothing was changed after the key signed it.",
+    }
+    assert orjson.loads(orjson.dumps(document)) == document
+
+
+@pytest.mark.parametrize("as_text", [orjson.dumps, lambda document: orjson.dumps(document).decode()])
+async def test_bytes_and_text_are_read_as_json(signed: Document, sources: Sources, as_text: Any) -> None:
+    assert (await verify(as_text(signed), sources, NOW)).outcome is Outcome.valid
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        (b"{", "PARSING_ERROR"),
+        ("", "PARSING_ERROR"),
+        (b"x" * (1 << 20) + b"x", "MALFORMED_VALUE_ERROR"),
+        (None, "PARSING_ERROR"),
+        ([], "PARSING_ERROR"),
+        ({}, "MALFORMED_VALUE_ERROR"),
+    ],
+)
+async def test_what_is_no_credential(document: Any, code: str, sources: Sources) -> None:
+    verification = await verify(document, sources, NOW)
+    assert verification.outcome is Outcome.invalid
+    assert codes(verification)["form"] == code
+    assert [step.outcome for step in verification.steps[1:]] == [Outcome.unknown] * 5
+    assert sources.asked == []
+
+
+async def test_the_form_step_says_where(signed: Document, sources: Sources) -> None:
+    verification = await verify({**signed, "grade": "A"}, sources, NOW)
+    assert verification.steps[0].detail.endswith("(at /grade)")
+
+
+async def test_a_credential_without_proof(badge: Build, sources: Sources) -> None:
+    verification = await verify(badge(), sources, NOW)
+    assert codes(verification)["form"] == "PROOF_VERIFICATION_ERROR"
+    assert "no proof" in verification.steps[0].detail
+
+
+async def test_a_changed_credential_is_invalid_and_its_status_not_asked_for(signed: Document, sources: Sources) -> None:
+    signed["name"] = "Rocket Science"
+    verification = await verify(signed, sources, NOW)
+    assert verification.outcome is Outcome.invalid
+    assert outcomes(verification) == {
+        "proof": "invalid",
+        "status:revocation": "unknown",
+        "status:suspension": "unknown",
+    }
+    assert codes(verification)["proof"] == "PROOF_VERIFICATION_ERROR"
+    assert sources.asked == []
+
+
+async def test_a_key_the_issuer_does_not_have(signed: Document, sources: Sources) -> None:
+    sources.methods.clear()
+    verification = await verify(signed, sources, NOW)
+    assert verification.outcome is Outcome.invalid
+    assert codes(verification) == {
+        "key": "INVALID_VERIFICATION_METHOD",
+        "issuer": "NOT_CHECKED",
+        "proof": "NOT_CHECKED",
+        "status:revocation": "NOT_CHECKED",
+        "status:suspension": "NOT_CHECKED",
+    }
+
+
+async def test_a_key_out_of_reach_leaves_the_credential_unknown(signed: Document, sources: Sources) -> None:
+    for name in sources.methods:
+        sources.methods[name] = Unavailable("academy.example does not answer.")
+    verification = await verify(signed, sources, NOW)
+    assert verification.outcome is Outcome.unknown
+    assert verification.to_document()["verified"] is False
+    assert codes(verification)["key"] == "KEY_UNAVAILABLE"
+    assert "academy.example does not answer." in verification.steps[1].detail
+
+
+async def test_the_issuer_must_be_the_one_whose_key_it_is(
+    signed: Document, sources: Sources, method: VerificationMethod
+) -> None:
+    sources.methods[method.id] = replace(method, controller="did:web:mill.example")
+    verification = await verify(signed, sources, NOW)
+    assert outcomes(verification)["issuer"] == "invalid"
+    assert codes(verification)["issuer"] == "ISSUER_MISMATCH"
+    assert "proof" not in outcomes(verification)
+    assert verification.outcome is Outcome.invalid
+    assert sources.asked == []
+
+
+@pytest.mark.parametrize(
+    ("now", "code"),
+    [
+        (datetime(2026, 3, 1, 9, 29, 59, tzinfo=UTC), "NOT_YET_VALID"),
+        (datetime(2026, 3, 1, 9, 30, tzinfo=UTC), None),
+        (datetime(2029, 3, 1, tzinfo=UTC), None),
+        (datetime(2029, 3, 1, 0, 0, 1, tzinfo=UTC), "EXPIRED"),
+    ],
+)
+async def test_dates(signed: Document, sources: Sources, now: datetime, code: str | None) -> None:
+    verification = await verify(signed, sources, now)
+    assert codes(verification).get("dates") == code
+    assert verification.outcome is (Outcome.invalid if code else Outcome.valid)
+    assert sources.asked == ["revocation", "suspension"]
+
+
+async def test_no_end_date_means_no_end(badge: Build, sign_it: Sign, sources: Sources) -> None:
+    document = badge()
+    del document["validUntil"]
+    verification = await verify(sign_it(document), sources, NOW)
+    assert verification.steps[4].detail == "The credential does not expire."
+
+
+@pytest.mark.parametrize(
+    ("bits", "outcome", "code"),
+    [
+        ({"revocation": True}, "invalid", "REVOKED"),
+        ({"suspension": True}, "invalid", "SUSPENDED"),
+        ({"revocation": Unavailable("The registry does not answer.")}, "unknown", "STATUS_RETRIEVAL_ERROR"),
+        ({"suspension": StatusListError("Too short.", code="RANGE_ERROR")}, "invalid", "RANGE_ERROR"),
+    ],
+)
+async def test_status(signed: Document, sources: Sources, bits: Document, outcome: str, code: str) -> None:
+    (purpose,) = bits
+    sources.bits |= bits
+    verification = await verify(signed, sources, NOW)
+    assert verification.outcome == outcome
+    assert outcomes(verification) == {f"status:{purpose}": outcome}
+    assert codes(verification) == {f"status:{purpose}": code}
+
+
+async def test_revoked_outweighs_unknown(signed: Document, sources: Sources) -> None:
+    sources.bits = {"revocation": True, "suspension": Unavailable("away")}
+    assert (await verify(signed, sources, NOW)).outcome is Outcome.invalid
+
+
+async def test_a_credential_without_status_is_valid_and_says_so(badge: Build, sign_it: Sign, sources: Sources) -> None:
+    document = badge()
+    del document["credentialStatus"]
+    verification = await verify(sign_it(document), sources, NOW)
+    assert verification.outcome is Outcome.valid
+    assert (verification.steps[-1].name, verification.steps[-1].code) == ("status", None)
+    assert "keeps no status" in verification.steps[-1].detail
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "urn:x", "type": "1EdTechRevocationList"},
+        {
+            "type": "BitstringStatusListEntry",
+            "statusPurpose": "message",
+            "statusListIndex": "1",
+            "statusListCredential": "urn:l",
+        },
+    ],
+)
+async def test_a_status_of_an_unknown_kind_is_unknown(
+    badge: Build, sign_it: Sign, sources: Sources, entry: Document
+) -> None:
+    document = badge()
+    document["@context"].append("https://purl.imsglobal.org/spec/ob/v3p0/extensions.json")
+    document["credentialStatus"] = entry
+    verification = await verify(sign_it(document), sources, NOW)
+    assert verification.outcome is Outcome.unknown
+    assert verification.steps[-1].code == "STATUS_UNSUPPORTED"
+    assert sources.asked == []
+
+
+async def test_a_retired_key_verifies_what_it_signed_before(
+    signed: Document, sources: Sources, method: VerificationMethod
+) -> None:
+    created = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    sources.methods[method.id] = replace(method, revoked=created + timedelta(days=1))
+    assert (await verify(signed, sources, NOW)).outcome is Outcome.valid
+    sources.methods[method.id] = replace(method, revoked=created)
+    verification = await verify(signed, sources, NOW)
+    assert outcomes(verification)["proof"] == "invalid"
+    assert "retired" in verification.steps[3].detail
+
+
+async def test_an_expired_proof_no_longer_holds(
+    badge: Build, key: SigningKey, method: VerificationMethod, sources: Sources
+) -> None:
+    # sign() sets no expiry; others do, so the proof is made by hand.
+    from laurel.credentials.cryptosuites import hash_data
+    from laurel.credentials.values import encode_base58btc
+
+    options = sign(badge(), key=key, verification_method=method.id, created=NOW)["proof"]
+    del options["proofValue"]
+    options["expires"] = "2026-07-01T00:00:00Z"
+    proof = {**options, "proofValue": encode_base58btc(key.sign(hash_data(badge(), options)))}
+    signed = {**badge(), "proof": proof}
+    assert (await verify(signed, sources, NOW)).outcome is Outcome.valid
+    verification = await verify(signed, sources, datetime(2026, 7, 1, tzinfo=UTC))
+    assert outcomes(verification)["proof"] == "invalid"
+    assert "expired on 2026-07-01" in verification.steps[3].detail
+
+
+async def test_a_status_list_is_verified_as_any_credential(
+    key: SigningKey, method: VerificationMethod, sources: Sources
+) -> None:
+    document = status_list_credential(
+        list_id="https://registry.example/status/1",
+        issuer=method.controller,
+        purpose="revocation",
+        bits=Bitstring(),
+        valid_from=NOW,
+        valid_until=NOW + timedelta(days=1),
+        ttl_ms=1000,
+    )
+    signed = sign(document, key=key, verification_method=method.id, created=NOW)
+    assert (await verify(signed, sources, NOW)).outcome is Outcome.valid
+    assert codes(await verify(signed, sources, NOW + timedelta(days=2))) == {"dates": "EXPIRED"}
+
+
+STEP_OUTCOMES = st.lists(st.sampled_from(Outcome), max_size=6)
+
+
+@given(STEP_OUTCOMES)
+def test_the_outcome_is_the_worst_and_never_valid_by_default(found: list[Outcome]) -> None:
+    verification = Verification(tuple(Step("s", outcome, None, "") for outcome in found), NOW)
+    expected = "invalid" if "invalid" in found else "unknown" if "unknown" in found or not found else "valid"
+    assert verification.outcome == expected
+    assert verification.to_document()["verified"] is (expected == "valid")
+
+
+@settings(max_examples=100, deadline=None)
+@given(noise=st.binary(max_size=60) | st.text(max_size=60) | st.integers() | st.lists(st.none()))
+async def test_verify_raises_nothing_for_what_it_is_given(noise: Any, method: VerificationMethod) -> None:
+    class Nowhere:
+        async def method(self, verification_method: str, issuer: str) -> VerificationMethod:
+            return method
+
+        async def status(self, entry: Document, issuer: str) -> bool:
+            return False
+
+    assert (await verify(noise, Nowhere(), NOW)).outcome is Outcome.invalid
