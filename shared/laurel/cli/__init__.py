@@ -1,0 +1,1 @@
+"""The `laurel` command: what operators and partners do from a terminal."""

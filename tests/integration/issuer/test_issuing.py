@@ -176,10 +176,8 @@ async def test_a_completion_over_http_takes_the_same_way_in(settings: IssuerSett
     async with running(settings) as app:
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://issuer")
         learner = {"reference": "s-1", "name": "Ana", "email": "ana@example.org"}
-        good = {
-            "id": "h-1",
-            "data": {"achievement": "welding", "completedAt": "2026-05-01T10:00:00Z", "learner": learner},
-        }
+        data: dict[str, Any] = {"achievement": "welding", "completedAt": "2026-05-01T10:00:00Z", "learner": learner}
+        good: dict[str, Any] = {"id": "h-1", "data": data}
         bearer = {"Authorization": f"Bearer {API_KEY}"}
         answer = await client.post("/completions", json=good, headers=bearer)
         assert answer.status_code == 202, answer.text
