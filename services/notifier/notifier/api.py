@@ -1,0 +1,76 @@
+"""The delivery log, for operators: what was sent, what was not and why, without names and addresses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from laurel.contracts.base import Contract, Moment
+from laurel.contracts.operations import Occasion
+from laurel.runtime.web import require_token
+
+from notifier.config import NotifierSettings
+from notifier.domain import Delivery, DeliveryState, Missing, Outcome, Recipient, masked
+from notifier.store import Store
+
+
+class AttemptShown(Contract):
+    """One attempt; without an outcome it is in hand, or its end was never recorded."""
+
+    at: Moment
+    outcome: Outcome | None
+    detail: str
+    ended_at: Moment | None
+    next_at: Moment | None
+
+
+class DeliveryShown(Contract):
+    """One delivery. `address` is masked, and absent once the contact data is deleted."""
+
+    id: str
+    credential: str
+    occasion: Occasion
+    state: DeliveryState
+    address: str | None
+    created_at: Moment
+    due_at: Moment | None
+    waiting_for: Missing | None
+    attempts: tuple[AttemptShown, ...]
+
+
+class DeliveriesShown(Contract):
+    """Deliveries, the newest first."""
+
+    deliveries: tuple[DeliveryShown, ...]
+
+
+def router(store: Store, settings: NotifierSettings) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["deliveries"])
+
+    @routes.get("/deliveries", summary="What became of notifications", response_model_exclude_none=True)
+    async def deliveries(
+        request: Request,
+        credential: Annotated[str | None, Query(max_length=500)] = None,
+        state: DeliveryState | None = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    ) -> DeliveriesShown:
+        require_token(request, settings.admin_token)
+        rows = await store.newest(credential, state, limit)
+        known = await store.recipients([row.credential for row in rows])
+        return DeliveriesShown(deliveries=tuple(_shown(row, known.get(row.credential)) for row in rows))
+
+    return routes
+
+
+def _shown(row: Delivery, recipient: Recipient | None) -> DeliveryShown:
+    return DeliveryShown(
+        id=row.id, credential=row.credential, occasion=row.occasion, state=row.state,
+        address=None if recipient is None else masked(recipient.email), created_at=row.created_at, due_at=row.due_at,
+        waiting_for=row.waiting_for,
+        attempts=tuple(
+            AttemptShown(at=each.at, outcome=each.outcome, detail=each.detail, ended_at=each.ended_at,
+                         next_at=each.next_at)
+            for each in row.attempts
+        ),
+    )  # fmt: skip
