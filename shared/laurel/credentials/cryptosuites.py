@@ -104,11 +104,13 @@ def proof_of(document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(proof, dict):
         raise ProofError("The credential has no proof, so nothing shows who made it.", pointer="/proof")
     for name in _REQUIRED:
-        if not isinstance(proof.get(name), str):
-            raise ProofError(f"The proof needs a {name}, one string.", pointer=f"/proof/{name}")
-    for name in proof:
+        if name not in proof:
+            raise ProofError(f"The proof needs a {name}.", pointer=f"/proof/{name}")
+    for name, value in proof.items():
         if name not in _UNDERSTOOD:
             raise ProofError(f"The proof member {name!r} is not supported.", pointer="/proof")
+        if not isinstance(value, str):
+            raise ProofError(f"The proof's {name} must be one string.", pointer=f"/proof/{name}")
     if (proof["type"], proof["cryptosuite"]) != ("DataIntegrityProof", CRYPTOSUITE):
         raise ProofError(
             f"Only proofs of type DataIntegrityProof with {CRYPTOSUITE} are supported.",

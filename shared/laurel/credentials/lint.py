@@ -14,7 +14,7 @@ from laurel.credentials.canonical import check_size
 from laurel.credentials.contexts import CREDENTIALS_V2, OPEN_BADGES, OPEN_BADGES_EXTENSIONS
 from laurel.credentials.errors import CredentialError, LintError, MalformedCredential, StatusListError
 from laurel.credentials.model import OpenBadgeCredential
-from laurel.credentials.status_list import MINIMUM_LENGTH, decode, entry_index
+from laurel.credentials.status_list import MINIMUM_LENGTH, decode, entry_index, is_bitstring_entry
 from laurel.credentials.terms import check_terms, context_urls
 from laurel.credentials.values import is_absolute_iri, parse_datetime, pointer
 
@@ -166,7 +166,7 @@ def _check_status_entries(document: Mapping[str, Any]) -> None:
         here = _entry_pointer(document, index)
         if "type" not in entry:
             raise MalformedCredential("A status entry needs a type.", pointer=f"{here}/type")
-        if entry["type"] != "BitstringStatusListEntry":
+        if not is_bitstring_entry(entry):
             continue
         for name in ("statusPurpose", "statusListIndex", "statusListCredential"):
             if not isinstance(entry.get(name), str):

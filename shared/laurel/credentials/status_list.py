@@ -143,6 +143,11 @@ def status_list_credential(
     }
 
 
+def is_bitstring_entry(entry: Mapping[str, Any]) -> bool:
+    """Whether the entry is a BitstringStatusListEntry, its type given as a string or as a list of one."""
+    return entry.get("type") in ("BitstringStatusListEntry", ["BitstringStatusListEntry"])
+
+
 def entry_index(entry: Mapping[str, Any]) -> int:
     """The entry's `statusListIndex`, a base-10 string. Raises StatusListError (MALFORMED_VALUE_ERROR)."""
     index = entry.get("statusListIndex")
@@ -158,7 +163,7 @@ def check_status(entry: dict[str, Any], status_list: dict[str, Any]) -> bool:
     it is the list the entry names, that the purposes match, the list's length and the index. Raises
     StatusListError.
     """
-    if entry.get("type") != "BitstringStatusListEntry" or entry.get("statusSize", 1) != 1:
+    if not is_bitstring_entry(entry) or entry.get("statusSize", 1) != 1:
         raise _malformed("The status entry must be a BitstringStatusListEntry of one bit.", "/type")
     index = entry_index(entry)
     # An issuer's other list is just as well signed, and says nothing about this credential.

@@ -17,6 +17,7 @@ from laurel.credentials.cryptosuites import proof_of, verify_proof
 from laurel.credentials.errors import CredentialError, KeyResolutionError, MalformedCredential, Unavailable
 from laurel.credentials.keys import VerificationMethod
 from laurel.credentials.lint import check_form, issuer_id, status_entries
+from laurel.credentials.status_list import is_bitstring_entry
 from laurel.credentials.values import format_datetime, parse_datetime
 
 _STATUS_CODES = {"revocation": "REVOKED", "suspension": "SUSPENDED"}
@@ -179,7 +180,7 @@ def _dates(credential: dict[str, Any], now: datetime) -> Step:
 async def _statuses(credential: dict[str, Any], issuer: str, sources: Sources, authentic: bool) -> Sequence[Step]:
     entries = status_entries(credential)
     if not entries:
-        return [_good("status", "The issuer keeps no status for this credential, so it cannot have been revoked.")]
+        return [_good("status", "The credential names no status list, so its issuer has no way to revoke it.")]
     if not authentic:
         reason = "it is not certain that the issuer signed the credential"
         return [_not_checked(_status_name(entry), reason) for entry in entries]
@@ -188,7 +189,7 @@ async def _statuses(credential: dict[str, Any], issuer: str, sources: Sources, a
 
 async def _status(entry: dict[str, Any], issuer: str, sources: Sources) -> Step:
     name, purpose = _status_name(entry), entry.get("statusPurpose")
-    if entry["type"] != "BitstringStatusListEntry" or purpose not in _STATUS_CODES:
+    if not is_bitstring_entry(entry) or purpose not in _STATUS_CODES:
         detail = "The credential has a status of a kind that cannot be checked here; ask the issuer."
         return Step(name, Outcome.unknown, "STATUS_UNSUPPORTED", detail)
     try:

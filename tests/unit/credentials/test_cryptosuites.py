@@ -180,7 +180,8 @@ def test_a_created_without_time_zone_is_a_mistake(badge: Build, key: SigningKey)
         ({"type": "Ed25519Signature2020"}, "/proof/cryptosuite", "DataIntegrityProof"),
         ({"cryptosuite": "eddsa-jcs-2022"}, "/proof/cryptosuite", "eddsa-rdfc-2022"),
         ({"proofPurpose": "authentication"}, "/proof/proofPurpose", "assertionMethod"),
-        ({"verificationMethod": None}, "/proof/verificationMethod", "needs a verificationMethod"),
+        ({"verificationMethod": None}, "/proof/verificationMethod", "one string"),
+        ({"expires": ["2030-01-01T00:00:00Z"]}, "/proof/expires", "one string"),
         ({"verificationMethod": "did:web:academy.example#key-2"}, "/proof/verificationMethod", "another"),
         ({"domain": "https://x.example"}, "/proof", "'domain' is not supported"),
         ({"challenge": "1"}, "/proof", "'challenge' is not supported"),
@@ -201,7 +202,14 @@ def test_proofs_that_do_not_hold(
 
 
 @pytest.mark.parametrize(
-    ("proof", "says"), [(None, "no proof"), ([], "no proof"), ("x", "no proof"), ([{}, {}], "several proofs")]
+    ("proof", "says"),
+    [
+        (None, "no proof"),
+        ([], "no proof"),
+        ("x", "no proof"),
+        ([{}, {}], "several proofs"),
+        ({"type": "DataIntegrityProof"}, "needs a cryptosuite"),
+    ],
 )
 def test_documents_without_exactly_one_proof(badge: Build, proof: Any, says: str) -> None:
     with pytest.raises(ProofError, match=says):

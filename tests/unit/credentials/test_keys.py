@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laurel.credentials.contexts import DID_V1, MULTIKEY_V1
 from laurel.credentials.errors import KeyResolutionError
@@ -35,6 +35,7 @@ def test_the_published_key_pair() -> None:
     assert PublicKey.from_multibase(PUBLIC) == key.public
 
 
+@settings(deadline=None)
 @given(seed=st.binary(min_size=32, max_size=32), data=st.binary(max_size=200))
 def test_signatures_are_those_of_another_implementation(seed: bytes, data: bytes) -> None:
     key = SigningKey.from_seed(seed)

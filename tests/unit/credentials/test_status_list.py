@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laurel.credentials.cryptosuites import sign, verify_proof
 from laurel.credentials.errors import StatusListError
@@ -65,6 +65,7 @@ def test_set_tells_whether_it_changed_anything() -> None:
     assert repr(bits) == "Bitstring(length=131072)"
 
 
+@settings(max_examples=40, deadline=None)
 @given(indexes=st.sets(st.integers(0, MINIMUM_LENGTH - 1), max_size=50))
 def test_encoding_is_gzip_that_others_read_and_the_same_every_time(indexes: set[int]) -> None:
     bits = Bitstring()
@@ -78,6 +79,7 @@ def test_encoding_is_gzip_that_others_read_and_the_same_every_time(indexes: set[
     assert decode(encoded) == bits
 
 
+@settings(deadline=None)
 @given(raw=st.binary(min_size=1, max_size=500))
 def test_decodes_what_others_encode(raw: bytes) -> None:
     encoded = "u" + urlsafe_b64encode(gzip.compress(raw)).rstrip(b"=").decode()
