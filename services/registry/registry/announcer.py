@@ -1,0 +1,121 @@
+"""Publishing status changes, and vouching for how fresh their topic is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+from laurel.contracts.envelope import derived_id
+from laurel.contracts.status import StatusHeartbeat
+from laurel.contracts.topics import STATUS_CHANGES, Message, message
+from laurel.runtime import telemetry
+from laurel.runtime.clock import Clock
+from laurel.runtime.faults import Poison, is_transient
+from laurel.runtime.record import Record
+
+from registry.domain import SOURCE, StoredCredential, status_changed
+from registry.store import Store
+
+log = structlog.get_logger(__name__)
+
+Publish = Callable[[Sequence[Message]], Awaitable[None]]
+Trace = Mapping[str, str]
+
+
+class Announcer:
+    """Publishes what is stored, and knows since when something stored may not be published yet."""
+
+    def __init__(self, store: Store, publish: Publish, clock: Clock) -> None:
+        self._store = store
+        self._publish = publish
+        self._clock = clock
+        self._owed: dict[tuple[str, int], datetime] = {}
+
+    @contextmanager
+    def owing(self, records: Sequence[Record]) -> Iterator[None]:
+        """Around handling records whose changes are published: from here on, something may be missing.
+
+        After a transient failure it stays so, since the failure policy will try the same records again. A record
+        that is given up on is a dead letter and no longer owed; handlers raise `Poison` with nothing unpublished.
+        """
+        partitions = {(record.topic, record.partition) for record in records}
+        for each in partitions:
+            self._owed.setdefault(each, self._clock())
+        try:
+            yield
+        except Exception as error:
+            if not is_transient(error) or isinstance(error, Poison):
+                self._settle(partitions)
+            raise
+        self._settle(partitions)
+
+    def _settle(self, partitions: set[tuple[str, int]]) -> None:
+        for each in partitions:
+            self._owed.pop(each, None)
+
+    def complete_until(self) -> datetime:
+        """The moment up to which nothing that this process stored is missing from the topic."""
+        return min(self._owed.values(), default=self._clock())
+
+    async def announce(self, credentials: Sequence[tuple[StoredCredential, Trace]]) -> None:
+        """Publish the status of each, in this order, so that the topic ends with what is stored.
+
+        A change may have been stored and published by another handler between our reading and our publishing;
+        ours would then stand behind it, and compaction would keep ours. So whatever has risen is published again.
+        """
+        await self._publish([replace(status_changed(each), trace=trace) for each, trace in credentials])
+        versions = {each.id: each.version for each, _ in credentials}
+        while risen := await self._store.risen(versions):
+            await self._publish([replace(status_changed(each), trace=telemetry.current_carrier()) for each in risen])
+            versions = {each.id: each.version for each in risen}
+
+
+class Heartbeat:
+    """Tells every partition of the status topic, again and again, that nothing is missing from it.
+
+    `at` is never later than the start of the oldest batch whose changes are not confirmed by the brokers yet. A
+    batch that is stuck, whether it hangs or is held after a transient failure, therefore holds `at` back, and a
+    heartbeat that would say nothing new is not sent: readers see the topic grow old.
+
+    An instance vouches for what it has handled itself. Several instances vouch side by side, so a reader learns
+    of one that hangs only when the group has taken its partitions away.
+    """
+
+    def __init__(self, announcer: Announcer, publish: Publish, clock: Clock, seconds: float) -> None:
+        self._announcer = announcer
+        self._publish = publish
+        self._clock = clock
+        self._seconds = seconds
+        self._last: datetime | None = None
+
+    async def run(self) -> None:
+        """Send heartbeats until cancelled; a broker that is away is not an end."""
+        while True:
+            try:
+                await self.run_once()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("heartbeat not sent", error=f"{type(error).__name__}: {error}"[:300])
+            await asyncio.sleep(self._seconds)
+
+    async def run_once(self) -> bool:
+        """Send one heartbeat to every partition, unless there is nothing new to say; tells whether it was sent."""
+        at = self._announcer.complete_until()
+        if self._last is not None and at <= self._last:
+            return False
+        await self._publish([_heartbeat(partition, at) for partition in range(STATUS_CHANGES.partitions)])
+        self._last = at
+        return True
+
+
+def _heartbeat(partition: int, at: datetime) -> Message:
+    key = f"heartbeat-{partition}"
+    return message(
+        STATUS_CHANGES, StatusHeartbeat(partition=partition, at=at), key=key, source=SOURCE, time=at,
+        event_id=derived_id(SOURCE, f"{key}/{at.isoformat()}", "status.heartbeat"), partition=partition,
+    )  # fmt: skip

@@ -1,0 +1,63 @@
+"""The registry's wiring."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from laurel.contracts.addresses import Addresses
+from laurel.contracts.topics import CREDENTIALS, STATUS_LISTS, STATUS_REQUESTS
+from laurel.runtime import web
+from laurel.runtime.clock import Clock, utc_now
+from laurel.runtime.failures import Backoff
+from laurel.runtime.health import Health
+from laurel.runtime.kafka import Kafka, until_answered
+from laurel.runtime.lifecycle import Lifecycle, Step
+from laurel.runtime.mongo import Mongo
+
+from registry.announcer import Announcer, Heartbeat
+from registry.api import admin_router
+from registry.config import RegistrySettings
+from registry.handlers import Handlers
+from registry.outcomes import Outcomes
+from registry.publisher import CatalogPublisher
+from registry.store import Store
+
+SERVICE = "registry"
+_BODY_LIMIT = 16 * 1024 * 1024  # a whole catalog comes in one body
+
+
+def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backoff | None = None) -> FastAPI:
+    """The registry as an application; its parts start with the application."""
+    health = Health()
+    addresses = Addresses(settings.public_url)
+    mongo = Mongo(settings)
+    store = Store(mongo)
+    kafka = Kafka(settings, SERVICE, health, clock=clock, backoff=backoff)
+    announcer = Announcer(store, kafka.publish, clock)
+    outcomes = Outcomes(store)
+    handlers = Handlers(store, announcer, outcomes, addresses, clock)
+    catalog = CatalogPublisher(store, kafka.publish, addresses, clock)
+    heartbeat = Heartbeat(announcer, kafka.publish, clock, settings.heartbeat_seconds)
+    kafka.subscribe(CREDENTIALS, handlers.register)
+    kafka.subscribe(STATUS_REQUESTS, handlers.change_status)
+    kafka.subscribe(STATUS_LISTS, handlers.keep_list, max_records=50)
+
+    def patiently(what: str, attempt: Step) -> Step:
+        return lambda: until_answered(what, attempt, health)
+
+    async def unpublished() -> None:
+        await catalog.publish_pending()
+        await handlers.announce_unfinished()
+
+    lifecycle = Lifecycle(SERVICE, health)
+    lifecycle.add("database", patiently("MongoDB", store.ensure_indexes), mongo.close)
+    lifecycle.add("broker", kafka.start, kafka.stop)
+    lifecycle.add("unpublished", patiently("MongoDB or Kafka", unpublished))
+    lifecycle.add("subscriptions", kafka.consume)
+    lifecycle.add_loop("heartbeat", heartbeat.run)
+
+    app = web.create_app("Laurel registry", lifecycle, body_limit=_BODY_LIMIT)
+    app.include_router(
+        admin_router(token=settings.admin_token, health=health, store=store, catalog=catalog, outcomes=outcomes,
+                     publish=kafka.publish, clock=clock)
+    )  # fmt: skip
+    return app

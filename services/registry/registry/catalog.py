@@ -1,0 +1,216 @@
+"""What a new catalog changes in the stored one, and what it may not change. Pure, like `domain.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+
+import orjson
+from laurel.contracts.addresses import Addresses
+from laurel.contracts.base import Contract, Digest, Moment
+from laurel.contracts.catalog import (
+    Achievement,
+    AchievementPublished,
+    Catalog,
+    Consortium,
+    Issuer,
+    IssuerKey,
+    IssuerPublished,
+    Partner,
+    PartnerKey,
+    PartnerPublished,
+)
+from laurel.contracts.envelope import derived_id
+from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.topics import CATALOG, Message, message
+from laurel.credentials.errors import KeyResolutionError
+from laurel.credentials.keys import PublicKey
+
+from registry.domain import SOURCE
+
+
+class Kind(StrEnum):
+    """What an entry is."""
+
+    ISSUER = "issuer"
+    ACHIEVEMENT = "achievement"
+    PARTNER = "partner"
+
+
+Published = IssuerPublished | AchievementPublished | PartnerPublished
+_PUBLISHED: dict[Kind, type[IssuerPublished] | type[AchievementPublished] | type[PartnerPublished]] = {
+    Kind.ISSUER: IssuerPublished,
+    Kind.ACHIEVEMENT: AchievementPublished,
+    Kind.PARTNER: PartnerPublished,
+}
+
+
+class StoredEntry(Contract):
+    """One entity as it stands: `body` is what is published, as JSON, and `digest` is of all but its version.
+
+    `published_version` lags behind `version` from the moment of storing until the broker has confirmed.
+    """
+
+    kind: Kind
+    id: str
+    version: int
+    digest: Digest
+    body: str
+    changed_at: Moment
+    published_version: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells it from all other entries; two kinds may share an id."""
+        return entry_key(self.kind, self.id)
+
+    def published(self) -> Published:
+        """The entity as it is published."""
+        return _PUBLISHED[self.kind].model_validate_json(self.body)
+
+
+def entry_key(kind: Kind, id_: str) -> str:
+    """The key of an entry, in the database and on the topic."""
+    return f"{kind.value}/{id_}"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An entry of the new catalog and whether it differs from the stored one."""
+
+    entry: StoredEntry
+    changed: bool
+
+
+def plan(catalog: Catalog, stored: Mapping[str, StoredEntry], addresses: Addresses, now: datetime) -> list[Planned]:
+    """What applying the catalog makes of each of its entries; those of `stored` that it leaves out stay as they are.
+
+    Raises:
+        Rejected: CATALOG_CONFLICT or INVALID_BODY; then nothing may be applied.
+    """
+    _check_keys(catalog)
+    entries = [_planned(kind, body, stored, now) for kind, body in _bodies(catalog, addresses)]
+    for number, achievement in enumerate(catalog.achievements):
+        before = stored.get(entry_key(Kind.ACHIEVEMENT, achievement.id))
+        held = before.published() if before is not None else None
+        if isinstance(held, AchievementPublished) and held.issuer != achievement.issuer:
+            raise _conflict(f"/achievements/{number}/issuer", f"The achievement {achievement.id!r} belongs to "
+                            f"{held.issuer!r}: give the other member's achievement an id of its own.")  # fmt: skip
+    for number, issuer in enumerate(catalog.issuers):
+        before = stored.get(entry_key(Kind.ISSUER, issuer.id))
+        held = before.published() if before is not None else None
+        if isinstance(held, IssuerPublished):
+            _check_issuer(number, issuer, held, addresses)
+    _check_claims(catalog, stored.values())
+    return entries
+
+
+def _bodies(catalog: Catalog, addresses: Addresses) -> Iterable[tuple[Kind, Published]]:
+    """The entities as they would be published, in the order in which a reader can make sense of them."""
+    for issuer in catalog.issuers:
+        did = addresses.did(issuer.id)
+        yield (
+            Kind.ISSUER,
+            IssuerPublished(**issuer.model_dump(), did=did, consortium=catalog.consortium.name, version=1),
+        )
+    for achievement in catalog.achievements:
+        uri = addresses.achievement(achievement.id)
+        yield Kind.ACHIEVEMENT, AchievementPublished(**achievement.model_dump(), uri=uri, version=1)
+    for partner in catalog.partners:
+        yield Kind.PARTNER, PartnerPublished(**partner.model_dump(), version=1)
+
+
+def _planned(kind: Kind, body: Published, stored: Mapping[str, StoredEntry], now: datetime) -> Planned:
+    content = body.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"version"})
+    digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    held = stored.get(entry_key(kind, body.id))
+    if held is not None and held.digest == digest:
+        return Planned(held, changed=False)
+    version = held.version + 1 if held is not None else 1
+    text = body.model_copy(update={"version": version}).to_bytes().decode()
+    published = held.published_version if held is not None else 0
+    entry = StoredEntry(kind=kind, id=body.id, version=version, digest=digest, body=text, changed_at=now,
+                        published_version=published)  # fmt: skip
+    return Planned(entry, changed=True)
+
+
+def _check_keys(catalog: Catalog) -> None:
+    """A Multikey can have the right form and still hold no Ed25519 key; found here, it cannot stop a handler."""
+    owners: list[tuple[str, Sequence[IssuerKey | PartnerKey]]] = [
+        *((f"/issuers/{number}", issuer.keys) for number, issuer in enumerate(catalog.issuers)),
+        *((f"/partners/{number}", partner.keys) for number, partner in enumerate(catalog.partners)),
+    ]
+    for owner, keys in owners:
+        for number, key in enumerate(keys):
+            try:
+                PublicKey.from_multibase(key.public_key_multibase)
+            except KeyResolutionError as error:
+                pointer = f"{owner}/keys/{number}/publicKeyMultibase"
+                raise Rejected(Code.INVALID_BODY, pointer, f"{pointer} is not right: {error.detail}") from None
+
+
+def _check_issuer(number: int, issuer: Issuer, held: IssuerPublished, addresses: Addresses) -> None:
+    if held.did != addresses.did(issuer.id):
+        raise _conflict(f"/issuers/{number}", f"The member {issuer.id!r} has issued as {held.did}: keep the public "
+                        "URL, or its credentials no longer verify.")  # fmt: skip
+    listed = {key.public_key_multibase for key in issuer.keys}
+    lost = next((key.public_key_multibase for key in held.keys if key.public_key_multibase not in listed), None)
+    if lost is not None:
+        raise _conflict(f"/issuers/{number}/keys", f"The key {lost} of member {issuer.id!r} may have signed: keep it "
+                        "listed, with the time from which it is retired.")  # fmt: skip
+
+
+def _check_claims(catalog: Catalog, stored: Iterable[StoredEntry]) -> None:
+    """A source, a key id and an API key each lead to one partner, also among partners the file leaves out."""
+    given = {partner.id for partner in catalog.partners}
+    kept = [body for entry in stored if entry.kind is Kind.PARTNER and entry.id not in given
+            if isinstance(body := entry.published(), PartnerPublished)]  # fmt: skip
+    owners: dict[tuple[str, str], str] = {claim: partner.id for partner in kept for claim in _claims(partner)}
+    for number, partner in enumerate(catalog.partners):
+        for what, value in _claims(partner):
+            owner = owners.setdefault((what, value), partner.id)
+            if owner != partner.id:
+                shown = "" if what == "API key" else f" {value!r}"
+                raise _conflict(f"/partners/{number}", f"The {what}{shown} of {partner.id!r} belongs to partner "
+                                f"{owner!r}: give each its own.")  # fmt: skip
+
+
+def _claims(partner: Partner) -> list[tuple[str, str]]:
+    return [
+        *(("source", source) for source in partner.sources),
+        *(("key id", key.kid) for key in partner.keys),
+        *(("API key", digest) for digest in partner.api_key_hashes),
+    ]
+
+
+def _conflict(pointer: str, detail: str) -> Rejected:
+    return Rejected(Code.CATALOG_CONFLICT, pointer, detail)
+
+
+def catalog_message(entry: StoredEntry) -> Message:
+    """A stored entry as its event; one version always gives the same bytes."""
+    return message(
+        CATALOG, entry.published(), key=entry.key, source=SOURCE, time=entry.changed_at, subject=entry.key,
+        event_id=derived_id(SOURCE, f"{entry.key}#{entry.version}", f"{entry.kind.value}.published"),
+    )  # fmt: skip
+
+
+def whole(consortium: Consortium, stored: Iterable[StoredEntry]) -> Catalog:
+    """The stored catalog in the form in which it is applied."""
+    issuers: list[Issuer] = []
+    achievements: list[Achievement] = []
+    partners: list[Partner] = []
+    for entry in sorted(stored, key=lambda entry: entry.key):
+        match entry.kind:
+            case Kind.ISSUER:
+                issuers.append(Issuer.model_validate_json(entry.body))
+            case Kind.ACHIEVEMENT:
+                achievements.append(Achievement.model_validate_json(entry.body))
+            case Kind.PARTNER:
+                partners.append(Partner.model_validate_json(entry.body))
+    return Catalog(
+        consortium=consortium, issuers=tuple(issuers), partners=tuple(partners), achievements=tuple(achievements)
+    )

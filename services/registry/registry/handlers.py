@@ -1,0 +1,224 @@
+"""What the registry does with the events it reads: file credentials, change statuses, keep status lists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Generic, TypeVar
+
+import structlog
+from laurel.contracts import signature
+from laurel.contracts.addresses import Addresses
+from laurel.contracts.base import Contract
+from laurel.contracts.credentials import CredentialIssued
+from laurel.contracts.envelope import Envelope, derived_id
+from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.status import StatusChangeRequested, StatusListSigned
+from laurel.runtime import telemetry
+from laurel.runtime.clock import Clock
+from laurel.runtime.faults import Poison
+from laurel.runtime.record import Record, read_event
+from prometheus_client import Counter
+
+from registry.announcer import Announcer, Trace
+from registry.domain import (
+    SOURCE,
+    Refused,
+    StoredCredential,
+    StoredRequest,
+    application,
+    authorised_partner,
+    changed,
+    registration,
+    signed_list,
+)
+from registry.outcomes import Outcomes
+from registry.store import Overtaken, Store
+
+log = structlog.get_logger(__name__)
+
+STATUS_CHANGES_TOTAL = Counter("laurel_status_changes_total", "Status changes carried out.", ["state"])
+STATUS_REFUSALS_TOTAL = Counter("laurel_status_refusals_total", "Status requests refused.", ["code"])
+CONFLICTS_TOTAL = Counter(
+    "laurel_credential_conflicts_total", "Times an id came that is registered with other content."
+)
+Body = TypeVar("Body", bound=Contract)
+
+
+@dataclass(frozen=True)
+class Incoming(Generic[Body]):
+    """A record with its event and body."""
+
+    record: Record
+    event: Envelope
+    body: Body
+
+    @property
+    def trace(self) -> Trace:
+        """The sender's trace context."""
+        return telemetry.carrier_of(self.record.headers)
+
+
+def _read(records: Sequence[Record], contract: type[Body]) -> list[Incoming[Body]]:
+    read = ((record, read_event(record)) for record in records)
+    return [Incoming(record, found[0], found[1]) for record, found in read if found and isinstance(found[1], contract)]
+
+
+class Handlers:
+    """One method an event type; each takes a batch and may be run again on the same records."""
+
+    def __init__(
+        self, store: Store, announcer: Announcer, outcomes: Outcomes, addresses: Addresses, clock: Clock
+    ) -> None:
+        self._store = store
+        self._announcer = announcer
+        self._outcomes = outcomes
+        self._addresses = addresses
+        self._clock = clock
+
+    # --- credentials.v1 ---
+
+    async def register(self, records: Sequence[Record]) -> None:
+        """File credentials that are new, and publish the status of all. Raises Poison for one that does not verify."""
+        incoming = _read(records, CredentialIssued)
+        with self._announcer.owing(records):
+            issuers = await self._store.issuers(each.body.issuer for each in incoming)
+
+            def verify() -> list[StoredCredential]:
+                return [
+                    registration(each.body, each.event.id, issuers[each.body.issuer], self._addresses)
+                    for each in incoming
+                ]
+
+            try:
+                offered = await asyncio.to_thread(verify)
+            except Rejected as refusal:
+                raise Poison(refusal.code, f"{refusal.pointer}: {refusal.detail}") from None
+            held = await self._store.register(offered)
+            traces = []
+            for each in incoming:
+                with telemetry.span_under("register credential", each.trace):
+                    traces.append(telemetry.current_carrier())
+            kept = [ours.digest == theirs.digest for ours, theirs in zip(offered, held, strict=True)]
+            await self._announcer.announce(
+                [(each, trace) for each, trace, same in zip(held, traces, kept, strict=True) if same]
+            )
+            conflict = next((each.id for each, same in zip(held, kept, strict=True) if not same), None)
+            if conflict is not None:
+                CONFLICTS_TOTAL.inc()
+                log.critical("another credential under a registered id", credential=conflict)
+                raise Poison(Code.CREDENTIAL_CONFLICT, f"{conflict} is registered with other content.")
+
+    # --- status.requests.v1 ---
+
+    async def change_status(self, records: Sequence[Record]) -> None:
+        """Carry out status requests or refuse them; either is stored with the request.
+
+        Raises:
+            Poison: a request that nobody who may ask has made. Operators see it among the dead letters.
+        """
+        incoming = _read(records, StatusChangeRequested)
+        with self._announcer.owing(records):
+            try:
+                ids = [await self._admit(each) for each in incoming]
+            except Rejected as refusal:
+                raise Poison(refusal.code, refusal.detail) from None
+            decided: list[StoredRequest] = []
+            announced: list[tuple[StoredCredential, Trace]] = []
+            for each, request_id in zip(incoming, ids, strict=True):
+                with telemetry.span_under("change status", each.trace):
+                    request, credential = await self._decide(request_id, each.body)
+                    decided.append(request)
+                    if credential is not None:
+                        announced.append((credential, telemetry.current_carrier()))
+            await self._announcer.announce(announced)
+            # Last, so that a request with an outcome is one whose change is on the topic.
+            for request in decided:
+                await self._store.decide(request)
+                self._outcomes.tell(request.id)
+
+    async def _admit(self, each: Incoming[StatusChangeRequested]) -> str:
+        """The id under which the request is stored, after checking who made it."""
+        digest = sha256(each.event.data).hexdigest()
+        if each.event.source == SOURCE:
+            # Anyone who may write to the topic can claim our source, so only what our API wrote down first counts.
+            held = await self._store.request(each.event.id)
+            if held is None or held.partner is not None or held.digest != digest:
+                raise Rejected(Code.STATUS_NOT_YOURS, "", "This registry's API has accepted no such request.")
+            return held.id
+        request_id = derived_id(each.event.source, each.event.id, each.event.type)
+        held = await self._store.request(request_id)
+        claimed = signature.read(each.event)
+        signer = await self._store.partner_of_key(claimed.kid)
+        now = self._clock()
+        partner = authorised_partner(each.event, claimed, signer, held.accepted_at if held else now)
+        if held is None:
+            held = await self._store.accept(
+                StoredRequest(id=request_id, partner=partner.id, credential=each.body.credential, digest=digest,
+                              accepted_at=now)
+            )  # fmt: skip
+        if held.digest != digest or held.partner != partner.id:
+            raise Rejected(Code.REQUEST_ID_REUSED, "", "A request with this id came before with other content.")
+        return held.id
+
+    async def _decide(
+        self, request_id: str, body: StatusChangeRequested
+    ) -> tuple[StoredRequest, StoredCredential | None]:
+        """The request with its outcome and, if it was applied now or before, the credential as it stands."""
+        while True:
+            request = await self._store.request(request_id)
+            assert request is not None  # it was admitted, and requests are never deleted
+            if request.refused is not None:
+                return request, None
+            credential = await self._store.credential(body.credential)
+            try:
+                after = changed(credential, request, body)
+            except Rejected as refusal:
+                return await self._refuse(request, refusal), None
+            if after is not credential:
+                assert credential is not None
+                try:
+                    await self._store.advance(credential, after)
+                except Overtaken:
+                    continue
+                STATUS_CHANGES_TOTAL.labels(after.state.value).inc()
+                log.info("status changed", credential=after.id, state=after.state.value, version=after.version,
+                         request=request.id)  # fmt: skip
+            return request.model_copy(update={"applied": application(after, request.id)}), after
+
+    async def _refuse(self, request: StoredRequest, refusal: Rejected) -> StoredRequest:
+        """Store the refusal at once: a replay that found another state would otherwise decide otherwise."""
+        refused = Refused(code=refusal.code, pointer=refusal.pointer, detail=refusal.detail)
+        request = request.model_copy(update={"refused": refused})
+        await self._store.decide(request)
+        STATUS_REFUSALS_TOTAL.labels(refusal.code.value).inc()
+        log.info("status request refused", credential=request.credential, code=refusal.code.value, request=request.id)
+        return request
+
+    async def announce_unfinished(self) -> None:
+        """Publish what a crash left stored and perhaps unpublished, before anything vouches for the topic."""
+        for request in await self._store.undecided():
+            credential = await self._store.credential(request.credential)
+            if credential is not None and application(credential, request.id) is not None:
+                await self._announcer.announce([(credential, {})])
+
+    # --- status-lists.v1 ---
+
+    async def keep_list(self, records: Sequence[Record]) -> None:
+        """Keep the newest version of each status list. Raises Poison for one that does not verify."""
+        for each in _read(records, StatusListSigned):
+            issuer = await self._store.issuer(each.body.issuer)
+            try:
+                offered = await asyncio.to_thread(signed_list, each.body, issuer, self._addresses)
+            except Rejected as refusal:
+                raise Poison(refusal.code, f"{refusal.pointer}: {refusal.detail}") from None
+            held = await self._store.put_list(offered)
+            if held.issuer != offered.issuer:
+                raise Poison(Code.PROOF_REFUSED, f"The list {held.list_id} belongs to {held.issuer!r}.")
+            if held.version == offered.version and held.digest != offered.digest:
+                log.critical("another list under a stored version", list=held.list_id, version=held.version)
+                raise Poison(Code.CREDENTIAL_CONFLICT, f"{held.list_id} has a version {held.version} already.")
+            if held.version > offered.version:
+                log.info("older list passed over", list=held.list_id, version=offered.version, stored=held.version)

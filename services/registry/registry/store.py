@@ -1,0 +1,238 @@
+"""All of the registry's database access. Every write that could meet another is conditional.
+
+Times are stored as the text that is published: the database would cut them to milliseconds, and a replay must
+publish the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from laurel.contracts.base import Contract
+from laurel.contracts.catalog import AchievementPublished, Consortium, IssuerPublished, PartnerPublished
+from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
+
+from registry.catalog import Kind, StoredEntry, entry_key
+from registry.domain import StoredCredential, StoredList, StoredRequest
+
+Stored = TypeVar("Stored", bound=Contract)
+Row = dict[str, Any]
+_IDS_AT_ONCE = 100  # longer lists of ids make the embedded database slow
+_CONSORTIUM = "consortium"
+
+
+class Overtaken(Exception):  # noqa: N818 - names what happened
+    """Somebody else changed the row between reading and writing it."""
+
+
+class Store:
+    """The registry's collections: catalog, credentials, status_requests, status_lists."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._catalog = mongo.collection("catalog")
+        self._credentials = mongo.collection("credentials")
+        self._requests = mongo.collection("status_requests")
+        self._lists = mongo.collection("status_lists")
+
+    async def ensure_indexes(self) -> None:
+        """Make the indexes that are missing."""
+        await self._credentials.create_index("token", unique=True)
+        await self._catalog.create_index("kind")
+        await self._catalog.create_index("owner", sparse=True)
+        await self._catalog.create_index("kids", sparse=True)
+        await self._requests.create_index("open", sparse=True)
+
+    # --- catalog ---
+
+    async def consortium(self) -> Consortium | None:
+        """Who runs this registry; None before the first catalog."""
+        row = await self._catalog.find_one({"_id": _CONSORTIUM})
+        return None if row is None else Consortium.model_validate(row)
+
+    async def set_consortium(self, consortium: Consortium) -> None:
+        """Replace who runs this registry."""
+        await self._catalog.replace_one({"_id": _CONSORTIUM}, _row(consortium), upsert=True)
+
+    async def entries(self, kind: Kind | None = None) -> dict[str, StoredEntry]:
+        """The catalog's entries by key, of one kind or all."""
+        wanted: Row = {"kind": kind.value} if kind is not None else {"kind": {"$in": [each.value for each in Kind]}}
+        rows = await self._catalog.find(wanted).to_list(None)
+        return {row["_id"]: StoredEntry.model_validate(row) for row in rows}
+
+    async def achievements_of(self, issuer: str, limit: int) -> list[AchievementPublished]:
+        """A member's achievements, at most `limit`."""
+        rows = await self._catalog.find({"owner": issuer}).limit(limit).to_list(None)
+        return [AchievementPublished.model_validate_json(row["body"]) for row in rows]
+
+    async def issuer(self, slug: str) -> IssuerPublished | None:
+        """The member with this id."""
+        row = await self._catalog.find_one({"_id": entry_key(Kind.ISSUER, slug)})
+        return None if row is None else IssuerPublished.model_validate_json(row["body"])
+
+    async def issuers(self, slugs: Iterable[str]) -> dict[str, IssuerPublished | None]:
+        """The members with these ids; None for one that the catalog does not have."""
+        return {slug: await self.issuer(slug) for slug in sorted(set(slugs))}
+
+    async def achievement(self, slug: str) -> AchievementPublished | None:
+        """The achievement with this id."""
+        row = await self._catalog.find_one({"_id": entry_key(Kind.ACHIEVEMENT, slug)})
+        return None if row is None else AchievementPublished.model_validate_json(row["body"])
+
+    async def partner_of_key(self, kid: str) -> PartnerPublished | None:
+        """The partner that registered the key `kid`, retired or not."""
+        row = await self._catalog.find_one({"kids": kid})
+        return None if row is None else PartnerPublished.model_validate_json(row["body"])
+
+    async def put_entries(self, changed: Sequence[StoredEntry]) -> None:
+        """Store each entry over the version before it.
+
+        Raises:
+            Overtaken: somebody else stored one of them meanwhile; the others are stored.
+        """
+        if not changed:
+            return
+        # No row has version 0, so that a first version can only be inserted, and is refused where a row stands.
+        writes = [
+            UpdateOne(
+                {"_id": entry.key, "version": entry.version - 1}, {"$set": {**_row(entry), **_lookups(entry)}},
+                upsert=entry.version == 1,
+            )
+            for entry in changed
+        ]  # fmt: skip
+        try:
+            result = await self._catalog.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            if not duplicates_only(error):
+                raise
+            raise Overtaken("catalog") from None
+        if result.matched_count + result.upserted_count < len(writes):
+            raise Overtaken("catalog")
+
+    async def mark_published(self, entries: Sequence[StoredEntry]) -> None:
+        """Note that these versions are on the topic; a version stored meanwhile stays unpublished."""
+        if entries:
+            await self._catalog.bulk_write(
+                [
+                    UpdateOne({"_id": entry.key, "version": entry.version},
+                              {"$set": {"publishedVersion": entry.version}})
+                    for entry in entries
+                ],
+                ordered=False,
+            )  # fmt: skip
+
+    # --- credentials ---
+
+    async def register(self, credentials: Sequence[StoredCredential]) -> list[StoredCredential]:
+        """Store those that are new; returns what stands under each id, in the order given."""
+        rows = [{"_id": each.id, **_row(each)} for each in credentials]
+        held: dict[str, StoredCredential] = {}
+        try:
+            await self._credentials.insert_many(rows, ordered=False)
+        except BulkWriteError as error:
+            if not duplicates_only(error):
+                raise
+            doubled = [credentials[finding["index"]].id for finding in (error.details or {})["writeErrors"]]
+            held = await self.credentials(doubled)
+        return [held.get(each.id, each) for each in credentials]
+
+    async def credential(self, id_: str) -> StoredCredential | None:
+        """The credential with this id."""
+        return _read(StoredCredential, await self._credentials.find_one({"_id": id_}))
+
+    async def credential_of_token(self, token: str) -> StoredCredential | None:
+        """The credential with this token."""
+        return _read(StoredCredential, await self._credentials.find_one({"token": token}))
+
+    async def credentials(self, ids: Iterable[str]) -> dict[str, StoredCredential]:
+        """The credentials with these ids that there are."""
+        rows = await self._by_ids(list(dict.fromkeys(ids)), {})
+        return {row["_id"]: StoredCredential.model_validate(row) for row in rows}
+
+    async def risen(self, versions: Mapping[str, int]) -> list[StoredCredential]:
+        """Of these credentials, those that by now have a higher version than the one given."""
+        least = min(versions.values(), default=0)
+        rows = await self._by_ids(list(versions), {"version": {"$gt": least}})
+        return [StoredCredential.model_validate(row) for row in rows if row["version"] > versions[row["_id"]]]
+
+    async def _by_ids(self, ids: Sequence[str], condition: Row) -> list[Row]:
+        chunks = [ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE)]
+        found = await asyncio.gather(
+            *(self._credentials.find({"_id": {"$in": chunk}, **condition}).to_list(None) for chunk in chunks)
+        )
+        return [row for rows in found for row in rows]
+
+    async def advance(self, before: StoredCredential, after: StoredCredential) -> None:
+        """Store the newest history entry of `after` if nothing was changed since `before`. Raises Overtaken."""
+        entry = after.history[-1]
+        result = await self._credentials.update_one(
+            {"_id": before.id, "version": before.version, "history.request": {"$ne": entry.request}},
+            {"$set": {"state": after.state.value, "version": after.version}, "$push": {"history": _row(entry)}},
+        )
+        if result.matched_count == 0:
+            raise Overtaken(before.id)
+
+    # --- status requests ---
+
+    async def accept(self, request: StoredRequest) -> StoredRequest:
+        """Store the request unless its id is taken; returns what stands under the id."""
+        try:
+            await self._requests.insert_one({"_id": request.id, "open": True, **_row(request)})
+        except DuplicateKeyError:
+            held = await self.request(request.id)
+            assert held is not None  # requests are never deleted
+            return held
+        return request
+
+    async def request(self, id_: str) -> StoredRequest | None:
+        """The request with this id."""
+        return _read(StoredRequest, await self._requests.find_one({"_id": id_}))
+
+    async def decide(self, request: StoredRequest) -> None:
+        """Store the outcome of a request that has none yet."""
+        outcome = {name: value for name, value in _row(request).items() if name in ("applied", "refused")}
+        await self._requests.update_one({"_id": request.id, "open": True}, {"$set": outcome, "$unset": {"open": ""}})
+
+    async def undecided(self) -> list[StoredRequest]:
+        """The requests without an outcome."""
+        rows = await self._requests.find({"open": True}).to_list(None)
+        return [StoredRequest.model_validate(row) for row in rows]
+
+    # --- status lists ---
+
+    async def put_list(self, signed: StoredList) -> StoredList:
+        """Store the list if its version rises; returns what stands after."""
+        row = _row(signed)
+        try:
+            await self._lists.insert_one({"_id": signed.list_id, **row})
+        except DuplicateKeyError:
+            await self._lists.update_one(
+                {"_id": signed.list_id, "issuer": signed.issuer, "version": {"$lt": signed.version}}, {"$set": row}
+            )
+        held = await self.status_list(signed.list_id)
+        assert held is not None  # lists are never deleted
+        return held
+
+    async def status_list(self, list_id: str) -> StoredList | None:
+        """The newest version of the list."""
+        return _read(StoredList, await self._lists.find_one({"_id": list_id}))
+
+
+def _row(model: Contract) -> Row:
+    row: Row = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return row
+
+
+def _read(model: type[Stored], row: Row | None) -> Stored | None:
+    return None if row is None else model.model_validate(row)
+
+
+def _lookups(entry: StoredEntry) -> Row:
+    """What entries are found by, besides their key."""
+    match entry.published():
+        case PartnerPublished() as partner:
+            return {"kids": [key.kid for key in partner.keys]}
+        case AchievementPublished() as achievement:
+            return {"owner": achievement.issuer}
+    return {}
