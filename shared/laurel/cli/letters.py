@@ -1,0 +1,133 @@
+"""Dead letters as records: reading them, and sending the originals again where that does no harm."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from laurel.cli.exits import Unreachable
+from laurel.contracts.base import utc_text
+from laurel.contracts.operations import DeadLetter
+from laurel.contracts.topics import BY_NAME, DEAD_LETTERS
+from laurel.runtime.faults import Poison, is_transient
+from laurel.runtime.kafka import resend, scan
+from laurel.runtime.record import Record, read_event
+from laurel.runtime.settings import KafkaSettings
+
+TIMEOUT_SECONDS = 120.0
+T = TypeVar("T")
+
+
+class Outcome(StrEnum):
+    """What became of one letter's replay."""
+
+    SENT = "sent again"
+    SUPERSEDED = "not sent: a newer record with its key has come since"
+    NO_TOPIC = "not sent: its topic is not in the catalogue"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter and the id of its event."""
+
+    id: str
+    body: DeadLetter
+
+    @property
+    def reason_line(self) -> str:
+        """The reason's first line, short enough for a table."""
+        return (self.body.reason.splitlines() or [""])[0][:120]
+
+    @property
+    def original(self) -> Record:
+        """The record that the service gave up on. Raises ValueError when it is not there whole."""
+        key = None if self.body.key is None else b64decode(self.body.key, validate=True)
+        value = None if self.body.value is None else b64decode(self.body.value, validate=True)
+        headers = tuple((name, b64decode(raw, validate=True)) for name, raw in self.body.headers)
+        where = self.body.record
+        return Record(where.topic, where.partition, where.offset, key, headers, value)
+
+    def facts(self) -> dict[str, Any]:
+        """What can be listed without naming anybody."""
+        where = self.body.record
+        return {
+            "id": self.id, "at": utc_text(self.body.at), "service": self.body.service, "code": self.body.code.value,
+            "record": f"{where.topic}/{where.partition}/{where.offset}", "attempts": self.body.attempts,
+            "reason": self.body.reason,
+        }  # fmt: skip
+
+    def details(self, *, with_body: bool) -> dict[str, Any]:
+        """Headers and trace; the key and the body only where they are asked for."""
+        original = self.original
+        told: dict[str, Any] = {"headers": [(name, _text(raw)) for name, raw in original.headers]}
+        if self.body.trace:
+            told["trace"] = self.body.trace
+        if with_body:
+            told |= {"key": _text(original.key), "body": _text(original.value)}
+        return told
+
+
+async def read_letters(settings: KafkaSettings) -> tuple[list[Letter], int]:
+    """The dead letters, the newest last and each id once, and how many records could not be read.
+
+    Raises:
+        KafkaError: the broker is away.
+    """
+    found: dict[str, Letter] = {}
+    unreadable = 0
+    for partition in range(DEAD_LETTERS.partitions):
+        async for record in scan(settings, DEAD_LETTERS, partition):
+            try:
+                read = read_event(record)
+                if read is not None and isinstance(read[1], DeadLetter):
+                    letter = Letter(read[0].id, read[1])
+                    _ = letter.original
+                    found[letter.id] = letter
+            except (Poison, ValueError):
+                unreadable += 1
+    return sorted(found.values(), key=lambda letter: letter.body.at), unreadable
+
+
+async def replay_letters(settings: KafkaSettings, letters: Sequence[Letter]) -> dict[str, Outcome]:
+    """Send the originals again, in the order they came; the outcome by the letter's id.
+
+    Raises:
+        KafkaError: not all was confirmed; doing it again does no harm.
+    """
+    outcomes = {}
+    for letter in sorted(letters, key=lambda each: (each.body.record.topic, each.body.record.offset)):
+        outcomes[letter.id] = await _obstacle(settings, letter.original) or Outcome.SENT
+        if outcomes[letter.id] is Outcome.SENT:
+            await resend(settings, [letter.original])
+    return outcomes
+
+
+async def _obstacle(settings: KafkaSettings, original: Record) -> Outcome | None:
+    topic = BY_NAME.get(original.topic)
+    if topic is None or original.partition >= topic.partitions:
+        return Outcome.NO_TOPIC
+    if topic.compacted:
+        # Compaction keeps a key's last record: an old state sent after a newer one would become the state.
+        async for later in scan(settings, topic, original.partition, original.offset + 1):
+            if later.key == original.key and later.value != original.value:
+                return Outcome.SUPERSEDED
+    return None
+
+
+async def bounded(call: Awaitable[T], bootstrap: str) -> T:
+    """Raises Unreachable for whatever is wrong with the broker."""
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await call
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        raise Unreachable(f"The broker at {bootstrap} did not answer as it should ({type(error).__name__}).") from None
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode(errors="replace")
