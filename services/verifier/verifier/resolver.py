@@ -69,9 +69,10 @@ class ViewSources:
 
     async def status(self, entry: dict[str, Any], issuer: str) -> bool:
         """Whether the credential is revoked, or suspended. Raises Unavailable where that is not known here."""
-        if self._view.issuer_of_did(issuer) is None:
+        member = self._view.issuer_of_did(issuer)
+        if member is None:
             raise Unavailable("The issuer is not a member here, and status lists of others are not fetched yet.")
-        listed = self._view.lists.listed(entry["statusListCredential"], entry_index(entry))
+        listed = self._view.lists.listed(member.id, entry["statusListCredential"], entry_index(entry))
         return is_set(entry["statusPurpose"], self._standing, listed, self._stale)
 
 

@@ -25,6 +25,8 @@ REFUSED = Counter("laurel_status_lists_refused_total", "Signed status lists that
 # A forged list with a high version must not push out the true one that is not verified yet.
 _OFFERS_KEPT = 8
 
+_Place = tuple[str, str]  # the member and the list's address
+
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
@@ -33,7 +35,8 @@ class _Accepted:
 
 
 class StatusLists:
-    """The newest version of each list that holds, by the list's address.
+    """The newest version of each list that holds, by its member and its address: a member speaks for its own
+    credentials alone, so its list under another's address means nothing for the other's.
 
     Lists arrive on a topic of their own, perhaps before their member does. So they are *offered*, and *settled*
     once the catalog can tell whose they are; settling starts with the newest, so that of a thousand versions read
@@ -43,49 +46,39 @@ class StatusLists:
     def __init__(self, addresses: Addresses, issuer: Callable[[str], IssuerPublished | None]) -> None:
         self._addresses = addresses
         self._issuer = issuer
-        self._accepted: dict[str, _Accepted] = {}
-        self._offered: dict[str, list[StatusListSigned]] = {}
+        self._accepted: dict[_Place, _Accepted] = {}
+        self._offered: dict[_Place, list[StatusListSigned]] = {}
 
     def offer(self, signed: StatusListSigned) -> None:
         """Take note of a version; one that is not newer than what is held is passed over."""
-        url = self._addresses.status_list(signed.family, signed.purpose)
-        held = self._accepted.get(url)
+        place = (signed.issuer, self._addresses.status_list(signed.family, signed.purpose))
+        held = self._accepted.get(place)
         if held is not None and signed.version <= held.version:
             return
-        offers = [*self._offered.get(url, ()), signed]
-        self._offered[url] = sorted(offers, key=lambda each: each.version)[-_OFFERS_KEPT:]
+        offers = [*self._offered.get(place, ()), signed]
+        self._offered[place] = sorted(offers, key=lambda each: each.version)[-_OFFERS_KEPT:]
 
     def settle(self) -> None:
         """Decide on what was offered, as far as the members are known by now."""
-        for url in [url for url, offers in self._offered.items() if any(map(self._decidable, offers))]:
-            offers = self._offered.pop(url)
-            if undecided := [each for each in offers if not self._decidable(each)]:
-                self._offered[url] = undecided
-            for signed in reversed([each for each in offers if self._decidable(each)]):
-                if self._accept(url, signed):
-                    break
+        for place in list(self._offered):
+            issuer = self._issuer(place[0])
+            if issuer is not None:
+                self._decide(place, issuer, self._offered.pop(place))
 
-    def listed(self, url: str, index: int) -> bool | None:
-        """The bit at `index` of the list at `url`; None where no such list, or no such place in it, is known."""
-        held = self._accepted.get(url)
+    def listed(self, issuer: str, url: str, index: int) -> bool | None:
+        """The bit at `index` of the member's list at `url`; None where no such list, or place in it, is known."""
+        held = self._accepted.get((issuer, url))
         return held.bits.get(index) if held is not None and 0 <= index < held.bits.length else None
 
-    def _decidable(self, signed: StatusListSigned) -> bool:
-        return self._issuer(signed.issuer) is not None
-
-    def _accept(self, url: str, signed: StatusListSigned) -> bool:
-        issuer = self._issuer(signed.issuer)
-        assert issuer is not None
-        try:
-            bits = _verified(signed, url, issuer)
-        except CredentialError as error:
-            REFUSED.inc()
-            log.error("status list refused", list=signed.list_id, version=signed.version, reason=str(error)[:300])
-            return False
-        held = self._accepted.get(url)
-        if held is None or signed.version > held.version:
-            self._accepted[url] = _Accepted(signed.version, bits)
-        return True
+    def _decide(self, place: _Place, issuer: IssuerPublished, offers: list[StatusListSigned]) -> None:
+        for signed in reversed(offers):
+            try:
+                self._accepted[place] = _Accepted(signed.version, _verified(signed, place[1], issuer))
+            except CredentialError as error:
+                REFUSED.inc()
+                log.error("status list refused", list=signed.list_id, version=signed.version, reason=str(error)[:300])
+            else:
+                return
 
 
 def _verified(signed: StatusListSigned, url: str, issuer: IssuerPublished) -> Bitstring:
