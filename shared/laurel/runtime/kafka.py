@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 _TOPIC_EXISTS = 36
 _POLL_MS = 10
 _STUCK_SECONDS = 180.0
+_STOP_SECONDS = 15.0
 _MAX_REQUEST = 1024 * 1024
 
 
@@ -174,8 +175,12 @@ class Kafka:
             await until_answered("Kafka", self._broker.start, self._health)
 
     async def stop(self) -> None:
-        """Finish the batches in hand, commit them, and leave the groups."""
-        await self._broker.stop()
+        """Finish the batches in hand, commit them, and leave the groups; without the broker, give up in time."""
+        try:
+            await asyncio.wait_for(self._broker.stop(), _STOP_SECONDS)
+        except TimeoutError:
+            # The producer would hold on to what it could not send for 40 s more. Replays publish it again.
+            log.warning("stopped without the broker")
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Send all, then wait until the brokers have confirmed all. Raises KafkaError if any was not confirmed."""
@@ -370,4 +375,5 @@ class TableReader:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._consumer is not None:
-            await self._consumer.stop()
+            # While the broker is away, stopping the consumer raises its own inner task's cancellation.
+            await asyncio.gather(self._consumer.stop(), return_exceptions=True)
