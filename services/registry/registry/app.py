@@ -18,6 +18,7 @@ from registry.api import admin_router
 from registry.config import RegistrySettings
 from registry.handlers import Handlers
 from registry.outcomes import Outcomes
+from registry.pages.routes import PublicRecord
 from registry.publisher import CatalogPublisher
 from registry.store import Store
 
@@ -60,4 +61,5 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
         admin_router(token=settings.admin_token, health=health, store=store, catalog=catalog, outcomes=outcomes,
                      publish=kafka.publish, clock=clock)
     )  # fmt: skip
+    app.include_router(PublicRecord(store, addresses, clock).router())
     return app

@@ -1,0 +1,1 @@
+"""The public record over HTTP: documents for programs and pages for people, at the same addresses."""
