@@ -23,3 +23,26 @@ lock: ## resolve the dependencies again and write requirements.lock
 
 clean: ## remove what a run leaves: var/ and the caches
 	rm -rf var .mypy_cache .ruff_cache .pytest_cache
+
+demo: setup ## fifty completions through the whole of Laurel, live (ARGS=--once to end by itself)
+	@$(PY) -m laurel_local.demo $(ARGS)
+
+up: setup ## the same stack for keeps: Apache Kafka, data under var/up
+	@$(PY) -m laurel_local.up $(ARGS)
+
+test: setup ## all tests, on the embedded stack and on Apache Kafka
+	@$(PY) -m pytest $(ARGS)
+
+check: setup ## formatting, lint, types, import rules, generated documents
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m laurel.contracts.asyncapi --check
+
+fmt: setup ## format the code
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+docs: setup ## write the generated documents again
+	@$(PY) -m laurel.contracts.asyncapi

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], *, timeout: float = 30.0, what: str = "") -> T:  # noqa: ASYNC109 - the message tells what was waited for
+@overload
+async def eventually(condition: Callable[[], Awaitable[T | None]], *, timeout: float = ..., what: str = ...) -> T: ...  # noqa: ASYNC109
+
+
+@overload
+async def eventually(condition: Callable[[], T | None], *, timeout: float = ..., what: str = ...) -> T: ...  # noqa: ASYNC109
+
+
+async def eventually(condition: Callable[[], Any], *, timeout: float = 30.0, what: str = "") -> Any:  # noqa: ASYNC109
     """The first truthy answer of `condition`; an AssertionError with the last answer after `timeout` seconds."""
     deadline = asyncio.get_running_loop().time() + timeout
     while True:

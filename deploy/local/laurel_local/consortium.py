@@ -43,6 +43,10 @@ class Consortium:
         """The registry's admin token, for the command line."""
         return self.directory / "admin-token"
 
+    def partner_key_file(self, partner: str) -> Path:
+        """A partner's signing key, for `laurel partner publish`."""
+        return self.directory / f"{partner}.key"
+
     def source(self, partner: str) -> str:
         """The source a partner's events carry."""
         return next(each.sources[0] for each in self.catalog.partners if each.id == partner)
@@ -79,6 +83,8 @@ def _make(directory: Path, secrets_file: Path) -> None:
         public = partner_keys[name].public.to_multibase()
         partner["keys"] = [{"kid": f"{name}-2026", "publicKeyMultibase": public}]
         partner["apiKeyHashes"] = [sha256(api_keys[name].encode()).hexdigest()]
+        _write(directory / f"{name}.key", partner_keys[name].to_multibase())
+        _write(directory / f"{name}.api-key", api_keys[name])
     admin_token = secrets.token_urlsafe(32)
     _write(directory / "catalog.yaml", yaml.safe_dump(template, sort_keys=False, allow_unicode=True))
     _write(
