@@ -61,7 +61,8 @@ class EndpointDisabled(Contract):
 class DeadLetter(Contract):
     """A record that a service gave up on, whole, so that it can be read and replayed.
 
-    `key` and `value` are base64 of the record's bytes; `headers` are name and base64 pairs.
+    `key` and `value` are base64 of the record's bytes, absent where the record had none; `headers` are name and
+    base64 pairs.
     """
 
     service: Slug
@@ -70,7 +71,7 @@ class DeadLetter(Contract):
     trace: Annotated[str, Field(max_length=20000)]
     attempts: Annotated[int, Field(ge=1)]
     record: RecordCoordinates
-    key: str | None
-    value: str | None
+    key: str | None = None
+    value: str | None = None
     headers: tuple[tuple[str, str], ...]
     at: Moment
