@@ -38,6 +38,8 @@ class _Loader(SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _Unfit(key, "a key must be plain text")
             if key.value in seen:
                 raise _Unfit(key, f"{key.value!r} stands twice")
             seen.add(key.value)

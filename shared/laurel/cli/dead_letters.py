@@ -138,7 +138,7 @@ def _read(bootstrap: str) -> list[Letter]:
     configure("dead-letters-cli")
     letters, unreadable = _run(read_letters(kafka_settings(bootstrap)), bootstrap)
     if unreadable:
-        output.warn(f"{unreadable} records in the dead letters cannot be read and are left out.")
+        output.warn(f"Dead letters that cannot be read and are left out: {unreadable}.")
     return letters
 
 

@@ -143,7 +143,8 @@ def _publish(
                 progress.update(bar, completed=done)
 
     try:
-        with Progress(console=output.console(stderr=True), transient=True) as progress:
+        terminal = output.console(stderr=True)
+        with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
             asyncio.run(run(progress))
     except NotConfirmed as error:
         raise Unreachable(f"{done} of {total} completions were confirmed. {error}", published=done) from None

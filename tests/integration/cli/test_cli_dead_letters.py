@@ -1,0 +1,159 @@
+"""`laurel dead-letters` on real brokers: what is listed, what is shown, and what a replay does."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from laurel.contracts.catalog import PartnerPublished
+from laurel.contracts.errors import Code
+from laurel.contracts.topics import BY_NAME, CATALOG, COMPLETIONS, DEAD_LETTERS, Message, Topic, message
+from laurel.runtime.kafka import dead_letter, provision, resend
+from laurel.runtime.record import Record
+from laurel.runtime.settings import KafkaSettings
+from support.command import Ran, Run
+from support.log import publish, read_topic
+from support.world import EPOCH, World
+
+BROKEN = Record(
+    COMPLETIONS.name, 3, 17, b"learner-1", (("ce_id", b"e-1"), ("odd", b"\xff\xfe"), ("odd", b"twice")), b"\x00not json"
+)
+
+
+def bury(
+    settings: KafkaSettings, record: Record, *, service: str = "issuer", code: Code = Code.UNEXPECTED_FAILURE,
+    at: datetime = EPOCH, reason: str = "ValueError: it broke",
+) -> str:  # fmt: skip
+    """Dead-letter a record; the letter's id."""
+    letter = dead_letter(service, record, code, reason, trace="Traceback\n  here", attempts=5, clock=lambda: at)
+    asyncio.run(publish(settings, [letter]))
+    return letter.event.id
+
+
+def read(settings: KafkaSettings, topic: Topic) -> list[Record]:
+    return asyncio.run(read_topic(settings, topic))
+
+
+@pytest.fixture
+def letters(run: Run, kafka_settings: KafkaSettings) -> Any:
+    """Run `laurel dead-letters` against the broker, with its topics made."""
+    asyncio.run(provision(kafka_settings))
+
+    def runner(command: str, *arguments: object) -> Ran:
+        extra = () if command != "replay" or kafka_settings.kafka_idempotence else ("--no-idempotence",)
+        return run("dead-letters", command, *arguments, "--bootstrap", kafka_settings.kafka_bootstrap, *extra)
+
+    return runner
+
+
+def test_letters_are_listed_and_filtered(letters: Any, kafka_settings: KafkaSettings) -> None:
+    assert letters("list", "--json").document == {"deadLetters": []}
+    late = bury(kafka_settings, replace(BROKEN, offset=18), service="registry", code=Code.PROOF_REFUSED,
+                at=EPOCH + timedelta(hours=3))  # fmt: skip
+    early = bury(kafka_settings, BROKEN)
+
+    def ids(*arguments: str) -> list[str]:
+        return [each["id"] for each in letters("list", "--json", *arguments).document["deadLetters"]]
+
+    assert ids() == [early, late]
+    assert ids("--service", "registry") == [late]
+    assert ids("--code", "LRL-4001") == [early]
+    assert ids("--since", "2026-06-01T14:00:00Z") == [late]
+    assert ids("--since", "1m") == []
+    assert ids("--limit", "1") == [late]
+    shown = letters("list")
+    assert early in shown.out
+    assert "completions.v1/3/17" in shown.out
+    assert letters("list", "--since", "tomorrow").code == 2
+
+
+def test_a_letter_is_shown_without_its_body_unless_asked(letters: Any, kafka_settings: KafkaSettings) -> None:
+    letter = bury(kafka_settings, BROKEN)
+
+    short, whole = letters("show", letter[:8]), letters("show", letter, "--with-body")
+
+    assert "ValueError: it broke" in short.out
+    assert "ce_id = e-1" in short.out
+    assert "Traceback" in short.out
+    assert "learner-1" not in short.out
+    assert "not json" not in short.out
+    assert "learner-1" in whole.out
+    assert "not json" in whole.out
+    assert "body" not in letters("show", letter, "--json").document
+    assert letters("show", letter, "--json", "--with-body").document["key"] == "learner-1"
+    assert letters("show", "ffff0000").code == 2
+
+
+def test_a_replay_sends_the_record_as_it_was(letters: Any, kafka_settings: KafkaSettings) -> None:
+    letter = bury(kafka_settings, BROKEN)
+
+    ran = letters("replay", letter, "--yes")
+
+    assert ran.code == 0, ran.err
+    assert "sent again" in ran.out
+    (record,) = read(kafka_settings, COMPLETIONS)
+    assert replace(record, offset=BROKEN.offset) == BROKEN
+
+
+def test_a_replay_asks_first(letters: Any, kafka_settings: KafkaSettings) -> None:
+    letter = bury(kafka_settings, BROKEN)
+
+    assert letters("replay", letter).code == 2
+    assert letters("replay", letter, "--json").code == 2
+    assert read(kafka_settings, COMPLETIONS) == []
+
+
+def partner(world: World, version: int) -> Message:
+    body = next(each for each in world.published(version) if isinstance(each, PartnerPublished))
+    return message(CATALOG, body, key=body.id, event_id=f"v{version}", source="urn:laurel:registry", time=EPOCH)
+
+
+def test_an_old_state_is_not_put_in_a_newer_ones_place(
+    letters: Any, kafka_settings: KafkaSettings, world: World
+) -> None:
+    asyncio.run(publish(kafka_settings, [partner(world, 1)]))
+    (first,) = read(kafka_settings, CATALOG)
+    letter = bury(kafka_settings, first)
+
+    for _ in range(2):  # nothing newer has come but the same again
+        assert letters("replay", letter, "--yes").code == 0
+    asyncio.run(publish(kafka_settings, [partner(world, 2)]))
+    ran = letters("replay", letter, "--yes", "--json")
+
+    assert ran.code == 1
+    (kept,) = ran.document["error"]["notReplayed"]
+    assert kept["id"] == letter
+    assert "newer record" in kept["why"]
+    assert len(read(kafka_settings, CATALOG)) == 4
+
+
+def test_a_topic_outside_the_catalogue_gets_nothing(letters: Any, kafka_settings: KafkaSettings) -> None:
+    assert "elsewhere.v1" not in BY_NAME
+    letter = bury(kafka_settings, replace(BROKEN, topic="elsewhere.v1"))
+
+    ran = letters("replay", letter, "--yes")
+
+    assert ran.code == 1
+    assert "not in the catalogue" in ran.out
+
+
+def test_letters_that_cannot_be_read_hide_no_others(letters: Any, kafka_settings: KafkaSettings) -> None:
+    letter = bury(kafka_settings, BROKEN)
+    garbage = Record(DEAD_LETTERS.name, 0, 0, b"k", (("ce_type", b"dead-letter.recorded"),), b"{")
+    asyncio.run(resend(kafka_settings, [garbage]))
+
+    ran = letters("list", "--json")
+
+    assert [each["id"] for each in ran.document["deadLetters"]] == [letter]
+    assert ran.err == "Dead letters that cannot be read and are left out: 1.\n"
+
+
+def test_a_broker_that_is_away_is_exit_3(run: Run) -> None:
+    ran = run("dead-letters", "list", "--bootstrap", "127.0.0.1:9")
+
+    assert ran.code == 3
+    assert ran.err.count("\n") == 1
+    assert run("dead-letters", "list", "--bootstrap", "nonsense").code == 2

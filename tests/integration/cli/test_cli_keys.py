@@ -1,0 +1,73 @@
+"""`laurel keys new`: secrets go to files of the owner's alone, and never over another."""
+
+from __future__ import annotations
+
+import stat
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from laurel.contracts.catalog import IssuerKey
+from laurel.credentials.keys import SigningKey
+from laurel.runtime.settings import _strong
+from pydantic import SecretStr
+from support.command import Run
+
+
+def mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+def test_a_signing_key_is_written_for_its_owner_alone(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "north.key"
+
+    ran = run("keys", "new", "--out", file, "--json")
+
+    assert ran.code == 0
+    assert mode(file) == 0o600
+    key = SigningKey.from_multibase(file.read_text().strip())
+    public = ran.document["publicKeyMultibase"]
+    assert key.public.to_multibase() == public
+    assert ran.document["didKey"] == f"did:key:{public}"
+    assert IssuerKey(public_key_multibase=public)
+    assert file.read_text().strip() not in ran.out
+
+
+def test_a_file_is_never_overwritten(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "north.key"
+    file.write_text("something dear")
+
+    for kind in ([], ["--secret"], ["--api-key"]):
+        ran = run("keys", "new", "--out", file, *kind)
+        assert ran.code == 2
+        assert "not overwritten" in ran.err
+    assert file.read_text() == "something dear"
+
+
+def test_without_a_name_it_goes_to_the_working_directory(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    ran = run("keys", "new")
+
+    assert "publicKeyMultibase: z6Mk" in ran.out
+    assert mode(tmp_path / "signing-key.txt") == 0o600
+
+
+def test_a_secret_is_one_that_settings_take(run: Run, tmp_path: Path) -> None:
+    text = run("keys", "new", "--secret").out.strip()
+
+    assert _strong(SecretStr(text))
+    assert run("keys", "new", "--secret").out.strip() != text
+    file = tmp_path / "secret"
+    assert run("keys", "new", "--secret", "--out", file, "--json").document == {"secretFile": str(file)}
+    assert mode(file) == 0o600
+
+
+def test_an_api_key_comes_with_its_hash(run: Run) -> None:
+    made = run("keys", "new", "--api-key", "--json").document
+
+    assert sha256(made["apiKey"].encode()).hexdigest() == made["sha256"]
+    assert run("keys", "new", "--api-key", "--secret").code == 2
+    assert "apiKeyHashes:" in run("keys", "new", "--api-key").out
