@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Literal
 from zlib import crc32
 
 from laurel.contracts import catalog, completions, credentials, operations, status
@@ -17,18 +18,21 @@ from laurel.contracts.envelope import Envelope
 class Topic:
     """One topic. `retention` None means compacted: the topic is a table, keyed by `key`.
 
-    `partitioned_by` names what decides the partition where that is not the key.
+    `partitioned_by` names what decides the partition where that is not the key. `signed` tells which events must
+    carry a signature as `ce_jws`: those that partners write, or all. Whoever writes or reads is a service, or
+    `partners` or `operators`.
     """
 
     name: str
     summary: str
     key: str
     partitions: int
-    writer: str
+    writers: tuple[str, ...]
     readers: tuple[str, ...]
     events: Mapping[str, type[Contract]]
     retention: timedelta | None = None
     partitioned_by: str | None = None
+    signed: Literal["none", "partners", "all"] = "none"
 
     @property
     def compacted(self) -> bool:
@@ -75,57 +79,58 @@ def _events(**contracts: type[Contract]) -> Mapping[str, type[Contract]]:
 
 
 CATALOG = Topic(
-    "catalog.v1", "Members, partners and achievements, each in full.", "entity id", 1,
-    "registry", ("issuer", "registry", "verifier", "notifier"),
+    "catalog.v1", "Members, partners and achievements, each in full.", "kind and id, such as issuer/north", 1,
+    ("registry",), ("issuer", "registry", "verifier", "notifier"),
     _events(issuer__published=catalog.IssuerPublished, partner__published=catalog.PartnerPublished,
             achievement__published=catalog.AchievementPublished),
 )  # fmt: skip
 COMPLETIONS = Topic(
     "completions.v1", "What partners report. Carries names and e-mail addresses.", "the partner's learner reference", 6,
-    "partners and the issuer's HTTP intake", ("issuer",),
-    _events(completion__recorded=completions.CompletionRecorded), timedelta(days=14),
+    ("partners", "issuer"), ("issuer",),
+    _events(completion__recorded=completions.CompletionRecorded), timedelta(days=14), signed="all",
 )  # fmt: skip
 REJECTED_COMPLETIONS = Topic(
     "completions.rejected.v1", "Completions that became no credential, and why.", "partner id", 1,
-    "issuer", ("notifier", "operators"),
+    ("issuer",), ("notifier", "operators"),
     _events(completion__rejected=completions.CompletionRejected), timedelta(days=30),
 )  # fmt: skip
 CREDENTIALS = Topic(
     "credentials.v1", "Signed credentials, in full.", "credential id", 6,
-    "issuer", ("registry", "notifier"), _events(credential__issued=credentials.CredentialIssued),
+    ("issuer",), ("registry", "notifier"), _events(credential__issued=credentials.CredentialIssued),
 )  # fmt: skip
 RECIPIENTS = Topic(
     "recipients.v1", "Whom to tell about a credential. Carries names and e-mail addresses.", "credential id", 6,
-    "issuer", ("notifier",), _events(recipient__recorded=credentials.RecipientRecorded), timedelta(days=7),
+    ("issuer",), ("notifier",), _events(recipient__recorded=credentials.RecipientRecorded), timedelta(days=7),
 )  # fmt: skip
 STATUS_REQUESTS = Topic(
     "status.requests.v1", "Wishes to revoke, suspend or reinstate.", "credential id", 6,
-    "registry's admin API and partners", ("registry",),
-    _events(status__change__requested=status.StatusChangeRequested), timedelta(days=14),
+    ("registry", "partners"), ("registry",),
+    _events(status__change__requested=status.StatusChangeRequested), timedelta(days=14), signed="partners",
 )  # fmt: skip
 STATUS_CHANGES = Topic(
     "status.changes.v1", "Every credential's status, in full, and how fresh this topic is.", "credential id", 6,
-    "registry", ("issuer", "verifier", "notifier"),
+    ("registry",), ("issuer", "verifier", "notifier"),
     _events(status__changed=status.StatusChanged, status__heartbeat=status.StatusHeartbeat),
     partitioned_by="status list family",
 )  # fmt: skip
 STATUS_LISTS = Topic(
     "status-lists.v1", "Signed status lists, in full.", "list id", 1,
-    "issuer", ("registry", "verifier"), _events(status_list__signed=status.StatusListSigned),
+    ("issuer",), ("registry", "verifier"), _events(status_list__signed=status.StatusListSigned),
 )  # fmt: skip
 VERIFICATIONS = Topic(
     "verifications.v1", "That something was verified, and what came of it.", "credential id", 1,
-    "verifier", ("operators",),
+    ("verifier",), ("operators",),
     _events(verification__completed=operations.VerificationCompleted), timedelta(days=7),
 )  # fmt: skip
 DELIVERIES = Topic(
-    "deliveries.v1", "What became of each notification.", "endpoint id", 1, "notifier", ("operators",),
+    "deliveries.v1", "What became of each notification.", "endpoint id", 1, ("notifier",), ("operators",),
     _events(delivery__succeeded=operations.DeliverySucceeded, delivery__failed=operations.DeliveryFailed,
             endpoint__disabled=operations.EndpointDisabled), timedelta(days=7),
 )  # fmt: skip
 DEAD_LETTERS = Topic(
     "dead-letters.v1", "Records that a service gave up on, whole.", "the original key", 1,
-    "any service", ("operators",), _events(dead_letter__recorded=operations.DeadLetter), timedelta(days=30),
+    ("issuer", "registry", "notifier"), ("operators",),
+    _events(dead_letter__recorded=operations.DeadLetter), timedelta(days=30),
 )  # fmt: skip
 
 TOPICS: tuple[Topic, ...] = (
