@@ -15,7 +15,7 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, extra="ignore",
-        str_strip_whitespace=True, serialize_by_alias=True,
+        str_strip_whitespace=True, serialize_by_alias=True, use_attribute_docstrings=True,
     )  # fmt: skip
 
     def to_bytes(self) -> bytes:
@@ -42,16 +42,18 @@ def _http_url(url: str) -> str:
 
 
 _CLEAN = AfterValidator(_no_control_characters)
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="a name in a-z, 0-9 and -")]
+# The generated schemas say with a pattern what `_http_url` says in better words.
+_WEB = {"format": "uri", "pattern": r'^https?://[^\s<>"]+$'}
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Reference = Annotated[str, Field(min_length=1, max_length=200), _CLEAN]
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\r\n]*$"), _CLEAN]
 Text = Annotated[str, Field(min_length=1, max_length=4000), _CLEAN]
-Url = Annotated[str, Field(min_length=8, max_length=2000), _CLEAN, AfterValidator(_http_url)]
-Uri = Annotated[str, Field(min_length=3, max_length=2000, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"]+$"), _CLEAN]
-Did = Annotated[str, Field(min_length=8, max_length=500, pattern=r"^did:[a-z0-9]+:[^\s#?<>\"]+$")]
-CredentialId = Annotated[str, Field(min_length=8, max_length=500), AfterValidator(_http_url)]
-Multikey = Annotated[str, Field(pattern=r"^z[1-9A-HJ-NP-Za-km-z]{40,80}$", description="a public key as Multikey")]
+Url = Annotated[str, Field(min_length=8, max_length=2000, json_schema_extra=_WEB), _CLEAN, AfterValidator(_http_url)]
+Uri = Annotated[str, Field(min_length=3, max_length=2000, pattern=r'^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$'), _CLEAN]
+Did = Annotated[str, Field(min_length=8, max_length=500, pattern=r'^did:[a-z0-9]+:[^\s#?<>"]+$')]
+CredentialId = Annotated[str, Field(min_length=8, max_length=500, json_schema_extra=_WEB), AfterValidator(_http_url)]
+Multikey = Annotated[str, Field(pattern=r"^z[1-9A-HJ-NP-Za-km-z]{40,80}$")]
 Language = Annotated[str, Field(max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Email = Annotated[EmailStr, Field(max_length=254)]
 Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str, when_used="json")]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="a SHA-256 in hexadecimal")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -13,47 +13,69 @@ class IssuerKey(Contract):
     """A member's public signing key. A retired key still verifies what it signed before it was retired."""
 
     public_key_multibase: Multikey
+    """The public key, Ed25519, as Multikey."""
     retired: Moment | None = None
+    """When the key was retired; it verifies only what was signed before."""
 
 
 class PartnerKey(Contract):
     """A key with which a partner signs its events; `kid` is unique in the catalog."""
 
     kid: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:#/-]{1,200}$")]
+    """The key's id, as the signatures' protected header names it."""
     public_key_multibase: Multikey
+    """The public key, Ed25519, as Multikey."""
     retired: Moment | None = None
+    """When the key was retired; it verifies only what was sent before."""
 
 
 class Alignment(Contract):
     """What an achievement corresponds to in a framework such as ESCO, CTDL or CASE."""
 
     target_name: Line
+    """What the skill or outcome is called in the framework."""
     target_url: Uri
+    """Its address in the framework."""
     target_framework: Line | None = None
+    """The framework's name, such as ESCO."""
     target_code: Line | None = None
+    """Its code in the framework."""
     target_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9:]{1,80}$")] | None = None
+    """What kind of thing it is, such as `ceasn:Competency` or `CFItem`."""
 
 
 class Issuer(Contract):
     """A member of the consortium, as its catalog describes it."""
 
     id: Slug
+    """The member's name in the catalog and in addresses."""
     name: Line
+    """The member's name, as credentials show it."""
     url: Url
+    """The member's own site."""
     description: Text | None = None
+    """Who the member is."""
     email: Email | None = None
+    """Where the member can be written to."""
     keys: Annotated[tuple[IssuerKey, ...], Field(min_length=1, max_length=32)]
+    """The member's signing keys; the newest that is not retired signs."""
 
 
 class Partner(Contract):
     """A system that reports completions. `achievements` is all that it may award, and nothing is implied."""
 
     id: Slug
+    """The partner's name in the catalog."""
     name: Line
+    """The partner's name, for people."""
     sources: Annotated[tuple[Uri, ...], Field(min_length=1, max_length=32)]
+    """The values of `source` that the partner's events may carry."""
     keys: Annotated[tuple[PartnerKey, ...], Field(max_length=32)] = ()
+    """The keys that may sign the partner's events."""
     api_key_hashes: Annotated[tuple[Digest, ...], Field(max_length=8)] = ()
+    """The SHA-256, in hexadecimal, of each API key for the HTTP intake."""
     achievements: Annotated[tuple[Slug, ...], Field(max_length=5000)]
+    """The ids of all achievements that the partner may award."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Partner:
@@ -66,36 +88,52 @@ class Achievement(Contract):
     """What can be earned, and from which member."""
 
     id: Slug
+    """The achievement's name in the catalog and in addresses."""
     issuer: Slug
+    """The id of the member that issues it."""
     name: Line
+    """What it is called, as credentials show it."""
     description: Text
+    """What the learner knows or can do."""
     criteria: Text
+    """What has to be done to earn it."""
     achievement_type: Annotated[str, Field(pattern=r"^(ext:)?[A-Za-z0-9]{1,60}$")] = "MicroCredential"
+    """Its type in the Open Badges vocabulary."""
     alignments: Annotated[tuple[Alignment, ...], Field(max_length=64)] = ()
+    """What it corresponds to in skill frameworks."""
     tags: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
+    """Words to find it by."""
     language: Language = "en"
+    """The language of its texts."""
     valid_for_days: Annotated[int, Field(ge=1, le=36525)] | None = None
+    """How long a credential for it is valid; absent: for good."""
 
 
 class IssuerPublished(Issuer):
     """An issuer's full state. `url` is the member's own site; `did` is the issuer id in credentials."""
 
     did: Did
+    """The member's DID: the issuer id in its credentials."""
     consortium: Line
+    """The consortium's name, as pages and mails show it."""
     version: Annotated[int, Field(ge=1)]
+    """Rises by one with each change of this member."""
 
 
 class PartnerPublished(Partner):
     """A partner's full state."""
 
     version: Annotated[int, Field(ge=1)]
+    """Rises by one with each change of this partner."""
 
 
 class AchievementPublished(Achievement):
     """An achievement's full state. `uri` is its public address and its id in credentials."""
 
     uri: Url
+    """Its public address: the achievement id in credentials."""
     version: Annotated[int, Field(ge=1)]
+    """Rises by one with each change of this achievement."""
 
 
 class Consortium(Contract):

@@ -13,25 +13,38 @@ class StatusPosition(Contract):
     """Where a credential's bits are: the list family (one list a purpose) and the index in each."""
 
     family: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}-[0-9]{1,9}$")]
+    """The list family: `<member>-<number>`."""
     index: Annotated[int, Field(ge=0, lt=2**31)]
+    """The index of the credential's bit in each of the family's lists."""
 
 
 class CredentialIssued(Contract):
     """A signed credential and what the registry needs to file it. No personal data: the subject is a salted hash."""
 
     id: CredentialId
+    """The credential's id and public address."""
     credential: dict[str, Any]
+    """The credential itself: an Open Badges 3.0 credential with an `eddsa-rdfc-2022` proof."""
     issuer: Slug
+    """The id of the member that issues it."""
     achievement: Slug
+    """The id of the achievement."""
     partner: Slug
+    """The id of the partner that reported the completion."""
     status: StatusPosition
+    """Where its status bits are."""
     issued_at: Moment
+    """When it was issued: its `validFrom`."""
 
 
 class RecipientRecorded(Contract):
     """Whom to tell about a credential. Short-lived: the topic keeps it for seven days."""
 
     credential: CredentialId
+    """The credential's id."""
     name: Line
+    """The learner's name."""
     email: Email
+    """The learner's address."""
     language: Language
+    """The language to write in."""

@@ -38,42 +38,64 @@ class StatusChangeRequested(Contract):
     """A wish to change a credential's status: by the registry's admin API or by the partner that reported it."""
 
     credential: CredentialId
+    """The credential's id."""
     action: Action
+    """What to do with it."""
     reason: Line
+    """Why, for the history and the verifiers."""
     requested_by: Line
+    """Who wants it: a person or a system, named for the history."""
     requested_at: Moment
+    """When it was wanted."""
 
 
 class StatusChanged(Contract):
     """A credential's full status. Version 1 is its registration as active; each change adds one."""
 
     credential: CredentialId
+    """The credential's id."""
     issuer: Slug
+    """The id of the member that issued it."""
     achievement: Slug
+    """The id of its achievement."""
     status: StatusPosition
+    """Where its status bits are."""
     state: State
+    """What it is now."""
     version: Annotated[int, Field(ge=1)]
+    """Its version: 1 at registration, one more with each change."""
     reason: Line | None = None
+    """Why it was changed; absent at registration."""
     changed_at: Moment
+    """When it became so."""
 
 
 class StatusHeartbeat(Contract):
     """Nothing up to `at` is missing from this partition: a reader's view is at least that fresh."""
 
     partition: Annotated[int, Field(ge=0)]
+    """The partition that it lies in and speaks of."""
     at: Moment
+    """The moment up to which nothing is missing."""
 
 
 class StatusListSigned(Contract):
     """A signed status list in full. The version rises with every signature."""
 
     list_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,90}$")]
+    """The list's id: `<family>-<purpose>`."""
     issuer: Slug
+    """The id of the member that signed it."""
     family: Annotated[str, Field(max_length=80)]
+    """The list family."""
     purpose: Purpose
+    """What a set bit means."""
     version: Annotated[int, Field(ge=1)]
+    """Rises with every signature; a reader takes no older one."""
     credential: dict[str, Any]
+    """The signed `BitstringStatusListCredential`."""
     signed_at: Moment
+    """When it was signed."""
 
 
 def list_id(family: str, purpose: Purpose) -> str:
