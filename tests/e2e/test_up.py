@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("apache_kafka")]
 
 @contextmanager
 def up(directory: Path, first_port: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "laurel_local.up", "--directory", directory, "--first-port", str(first_port)]
+    command = [sys.executable, "-m", "laurel_local.up", "--directory", str(directory), "--first-port", str(first_port)]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None

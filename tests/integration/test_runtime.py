@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 import pytest
@@ -68,7 +69,7 @@ async def test_a_poisonous_record_is_dead_lettered_and_those_around_it_are_handl
     assert "ZeroDivisionError" in by_code["LRL-4001"]["trace"]
 
 
-async def _letters(settings: KafkaSettings, count: int) -> list[dict[str, object]]:
+async def _letters(settings: KafkaSettings, count: int) -> list[dict[str, Any]]:
     letters = [orjson.loads(record.value or b"") for record in await read_topic(settings, DEAD_LETTERS)]
     return letters if len(letters) >= count else []
 

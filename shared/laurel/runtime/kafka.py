@@ -133,7 +133,8 @@ class Kafka:
         name = subscription or topic.name
         policy = FailurePolicy(self._service, name, self._bury, self._health, backoff=self._backoff)
         subscriber = self._broker.subscriber(
-            topic.name, group_id=f"laurel-{self._service}", batch=True, max_records=max_records,
+            # A group a topic: the topics then join, move and stall apart from each other.
+            topic.name, group_id=f"laurel-{self._service}-{name}", batch=True, max_records=max_records,
             batch_timeout_ms=_POLL_MS, auto_offset_reset="earliest", ack_policy=AckPolicy.NACK_ON_ERROR,
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
             heartbeat_interval_ms=max(300, self.settings.kafka_session_timeout_ms // 5),
@@ -171,8 +172,19 @@ class Kafka:
 
     async def consume(self) -> None:
         """Start the subscriptions; returns when all have joined their groups."""
-        if self._subscriptions:
-            await until_answered("Kafka", self._broker.start, self._health)
+        await asyncio.gather(*(self._join(state.subscriber) for state in self._subscriptions))
+
+    async def _join(self, subscriber: Any) -> None:
+        """What FastStream's own start does, but for one subscriber, so that all join at once and each may retry."""
+
+        async def attempt() -> None:
+            try:
+                await subscriber.start()
+            except BaseException:
+                await subscriber.stop()
+                raise
+
+        await until_answered("Kafka", attempt, self._health)
 
     async def stop(self) -> None:
         """Finish the batches in hand, commit them, and leave the groups; without the broker, give up in time."""
