@@ -150,7 +150,7 @@ class Worker:
         now = self._now()
         if not await self._store.lease(row, what.wording, now, now + self._lease):
             return  # another worker has it
-        leased = dataclasses.replace(row, attempts=[*row.attempts, Attempt(now)], wording=what.wording)
+        leased = dataclasses.replace(row, attempts=(*row.attempts, Attempt(now)), wording=what.wording)
         with telemetry.span_under("deliver mail", row.trace, kind=SpanKind.CLIENT) as span:
             answer = await self._hand_over(leased, what)
             span.set_attribute("laurel.delivery", row.id)
@@ -191,7 +191,7 @@ class Worker:
             log.warning("lease lost before the outcome was recorded", delivery=row.id, attempt=number)
             return
         log.info("mail attempt", delivery=row.id, attempt=number, outcome=answer.outcome.value, state=state.value)
-        await self._report(dataclasses.replace(row, state=state, attempts=[*row.attempts[:-1], ended]))
+        await self._report(dataclasses.replace(row, state=state, attempts=(*row.attempts[:-1], ended)))
 
     async def _persist(self, write: Callable[[], Awaitable[bool]]) -> bool:
         """Hold on to a database that is away while the lease lasts: a sent mail that is not recorded goes out twice."""

@@ -112,7 +112,7 @@ class Delivery:
     reason: str | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     state: DeliveryState = DeliveryState.OPEN
-    attempts: Sequence[Attempt] = ()
+    attempts: tuple[Attempt, ...] = ()
     waiting_for: Missing | None = None
     wording: Wording | None = None
     unreported: bool = False
@@ -212,7 +212,8 @@ def decide(
     if wording is None:
         return _wait(delivery, Missing.CATALOG, now)
     if len(delivery.attempts) > len(waits):
-        return GiveUp()
+        # Either its last worker died, or the setting has become shorter since.
+        return GiveUp() if delivery.attempts[-1].outcome is None else Close(DeliveryState.FAILED)
     return Send(recipient, wording)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from aiosmtplib import (
@@ -16,6 +17,8 @@ from aiosmtplib import (
 
 from notifier.config import NotifierSettings
 from notifier.domain import Outcome, Stage, outcome_of
+
+_GOODBYE_SECONDS = 2.0  # it has answered already; this is courtesy
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,16 @@ class MailServer:
             # It was asked for an extension it lacks: SMTPUTF8, which this address needs, or our STARTTLS.
             final = "SMTPUTF8" in error.message
             return Answer(Outcome.REFUSED if final else Outcome.DEFERRED, error.message)
-        except (SMTPException, OSError, TimeoutError) as error:
+        except SMTPException as error:
+            return Answer(Outcome.DEFERRED, f"the mail server could not be used: {error.message}")
+        except (OSError, TimeoutError) as error:
             return Answer(Outcome.DEFERRED, f"the mail server could not be used: {type(error).__name__}")
         else:
             return Answer(Outcome.SENT, text)
         finally:
+            with contextlib.suppress(SMTPException, OSError, TimeoutError):
+                if client.is_connected:
+                    await client.quit(timeout=_GOODBYE_SECONDS)
             client.close()
 
     def _client(self) -> SMTP:

@@ -174,11 +174,11 @@ def _delivery(found: Document) -> Delivery:
         achievement=found["achievement"], since=found["since"], reason=found["reason"],
         created_at=found["created_at"], due_at=found.get("due_at"), trace=found["trace"],
         state=DeliveryState(found["state"]), unreported=found["unreported"],
-        attempts=[
+        attempts=tuple(
             Attempt(each["at"], each["outcome"] and Outcome(each["outcome"]), each["detail"], each["ended_at"],
                     each["next_at"])
             for each in found["attempts"]
-        ],
+        ),
         waiting_for=found["waiting_for"] and Missing(found["waiting_for"]),
         wording=found["wording"] and Wording(**found["wording"]),
     )  # fmt: skip

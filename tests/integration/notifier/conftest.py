@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from typing import Any
 
 import httpx
@@ -69,6 +68,13 @@ class Events:
         return replace(made, trace=TRACE)
 
 
+async def get(app: FastAPI, path: str, token: str | None = TOKEN) -> httpx.Response:
+    """Ask an application that is running, or only built."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notifier") as client:
+        return await client.get(path, headers=headers)
+
+
 @dataclass
 class Running:
     """Notifiers that are running, seen from outside."""
@@ -80,16 +86,8 @@ class Running:
     async def publish(self, *messages: Message) -> None:
         await publish(self.settings, messages)
 
-    async def mails(self, count: int = 1) -> list[EmailMessage]:
-        """The mails in the mailbox as soon as there are that many."""
-        return await eventually(
-            lambda: found if len(found := self.mailbox.messages()) >= count else [], what=f"{count} mails"
-        )
-
-    async def get(self, path: str, token: str | None = TOKEN) -> httpx.Response:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://notifier") as client:
-            return await client.get(path, headers=headers)
+    async def get(self, path: str) -> httpx.Response:
+        return await get(self.app, path)
 
     async def rows(self, credential: str) -> list[dict[str, Any]]:
         """The delivery log's rows of a credential, the newest first."""
@@ -98,17 +96,20 @@ class Running:
         rows: list[dict[str, Any]] = answer.json()["deliveries"]
         return rows
 
-    async def row(self, credential: str, occasion: str = "issued") -> dict[str, Any] | None:
-        return next((row for row in await self.rows(credential) if row["occasion"] == occasion), None)
+    async def row_when(
+        self, credential: str, condition: Callable[[dict[str, Any]], bool], occasion: str = "issued"
+    ) -> dict[str, Any]:
+        """A credential's row as soon as the condition holds for it."""
 
-    async def until(self, credential: str, state: str, occasion: str = "issued") -> dict[str, Any]:
+        async def there() -> dict[str, Any]:
+            rows = [row for row in await self.rows(credential) if row["occasion"] == occasion]
+            return next(filter(condition, rows), {})
+
+        return await eventually(there, what=f"{occasion} row")
+
+    async def closed(self, credential: str, state: str, occasion: str = "issued") -> dict[str, Any]:
         """A credential's row as soon as it is in a state and nothing is left to do."""
-
-        async def there() -> dict[str, Any] | None:
-            row = await self.row(credential, occasion)
-            return row if row is not None and row["state"] == state and "dueAt" not in row else None
-
-        return await eventually(there, what=f"{occasion} {state}")
+        return await self.row_when(credential, lambda row: row["state"] == state and "dueAt" not in row, occasion)
 
     async def reports(self) -> list[DeliverySucceeded | DeliveryFailed]:
         """What was published about deliveries."""
@@ -120,19 +121,26 @@ Start = Callable[..., Awaitable[Running]]
 
 
 @pytest.fixture
-def notifier_settings(
-    kafka_settings: KafkaSettings, database: EmbeddedDatabase, database_name: str, mailbox: Mailbox, world: World
-) -> NotifierSettings:
+def local_settings(database: EmbeddedDatabase, database_name: str, mailbox: Mailbox, world: World) -> NotifierSettings:
+    """A notifier's settings where no broker is needed: there is none."""
     return NotifierSettings.model_validate({
-        **kafka_settings.model_dump(), "mongo_url": database.url, "mongo_database": database_name,
-        "public_url": world.public_url, "smtp_host": "127.0.0.1", "smtp_port": mailbox.smtp_port,
+        "kafka_bootstrap": "127.0.0.1:1", "mongo_url": database.url, "mongo_database": database_name,
+        "public_url": world.public_url, "smtp_host": "127.0.0.1", "smtp_port": 1,
         "smtp_security": "none", "mail_from": "Laurel <badges@laurel.example>", "admin_token": TOKEN,
         "retry_seconds": (0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2), "lease_seconds": 10,
     })  # fmt: skip
 
 
 @pytest.fixture
-def events(world: World) -> Iterator[Events]:
+def notifier_settings(
+    kafka_settings: KafkaSettings, local_settings: NotifierSettings, mailbox: Mailbox
+) -> NotifierSettings:
+    """A notifier's settings."""
+    return local_settings.model_copy(update=kafka_settings.model_dump() | {"smtp_port": mailbox.smtp_port})
+
+
+@pytest.fixture
+def events(world: World) -> Events:
     return Events(f"{world.public_url}/credentials/4uQeVj5tqViQh7yrWGStvkEG1Zmhx6uasJtWCJziofM", world, utc_now())
 
 
