@@ -1,0 +1,153 @@
+"""Replay-safety: every handler that any service subscribes, run again on all it ever saw, changes nothing.
+
+The handlers are found by what the services wire, so a new one is tested without being listed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from laurel.contracts.status import StatusHeartbeat
+from laurel.contracts.topics import (
+    COMPLETIONS,
+    CREDENTIALS,
+    RECIPIENTS,
+    REJECTED_COMPLETIONS,
+    STATUS_CHANGES,
+    STATUS_LISTS,
+    STATUS_REQUESTS,
+    TOPICS,
+    Topic,
+)
+from laurel.runtime.clock import utc_now
+from laurel.runtime.failures import Handler
+from laurel.runtime.kafka import Kafka
+from laurel.runtime.record import read_event
+from laurel.runtime.settings import KafkaSettings
+from laurel_local.database import EmbeddedDatabase
+from laurel_local.mailbox import Mailbox
+from pymongo import MongoClient
+from support.log import publish, read_topic
+from support.system import System, builders, running
+from support.waiting import eventually
+from support.world import World
+
+Published = set[tuple[bytes | None, bytes, bytes | None]]
+Wired = list[tuple[str, Topic, Handler]]
+
+
+@pytest.fixture
+def wired(monkeypatch: pytest.MonkeyPatch) -> Wired:
+    """Every subscription that is made, as service, topic and handler."""
+    found: Wired = []
+    subscribe = Kafka.subscribe
+
+    def spy(self: Kafka, topic: Topic, handler: Handler, **options: Any) -> None:
+        found.append((self._service, topic, handler))
+        subscribe(self, topic, handler, **options)
+
+    monkeypatch.setattr(Kafka, "subscribe", spy)
+    return found
+
+
+async def published(settings: KafkaSettings) -> dict[str, Published]:
+    """All that is on the topics, as key, event id and body. Heartbeats are not what handlers publish."""
+    found: dict[str, Published] = {}
+    for topic in TOPICS:
+        records = await read_topic(settings, topic)
+        events = [record for record in records if not _is_heartbeat(record)]
+        found[topic.name] = {(each.key, dict(each.headers)["ce_id"], each.value) for each in events}
+    return found
+
+
+def _is_heartbeat(record: Any) -> bool:
+    read = read_event(record) if record.topic == STATUS_CHANGES.name else None
+    return read is not None and isinstance(read[1], StatusHeartbeat)
+
+
+def state(database: EmbeddedDatabase, prefix: str) -> dict[str, list[Any]]:
+    """Every document of every database that the services own."""
+    client: MongoClient[dict[str, Any]] = MongoClient(database.url)
+    try:
+        return {
+            f"{name}.{collection}": sorted(client[name][collection].find(), key=lambda row: str(row["_id"]))
+            for name in client.list_database_names()
+            if name.startswith(prefix)
+            for collection in client[name].list_collection_names()
+        }
+    finally:
+        client.close()
+
+
+async def live_through_it(system: System, settings: KafkaSettings, world: World, mailbox: Mailbox) -> None:
+    """A catalog, good and bad completions, a duplicate and a revocation, until all of it has settled."""
+    await system.apply_catalog(world)
+    now = utc_now()
+    good = [world.completion(f"e{number}", learner=number, completed_at=now) for number in range(6)]
+    bad = [
+        world.completion("unknown", "juggling"),
+        world.completion("forged", kid="campus-1", signer=world.members["east"]),
+    ]
+    await publish(settings, [*good, *bad, good[0]])
+
+    async def registered() -> dict[str, Any] | None:
+        held = await read_topic(settings, STATUS_CHANGES)
+        events = [read for record in held if (read := read_event(record)) and not isinstance(read[1], StatusHeartbeat)]
+        return {"n": 1} if len({event.subject or body.to_bytes() for event, body in events}) >= 6 else None
+
+    await eventually(registered, what="six registrations")
+    issued = await read_topic(settings, CREDENTIALS)
+    await eventually(lambda: len(mailbox.messages()) == 6, what="six mails")
+    revoked = read_event(issued[0])
+    assert revoked is not None
+    await system.revoke(revoked[1].id)  # type: ignore[attr-defined]
+    await eventually(lambda: len(mailbox.messages()) == 7, what="the mail on the revocation")
+
+    async def list_is_out() -> bool:
+        held = [read_event(record) for record in await read_topic(settings, STATUS_LISTS)]
+        return any(read is not None and read[1].version >= 2 for read in held)  # type: ignore[attr-defined]
+
+    await eventually(list_is_out, what="the list with the revocation")
+    await settled(settings)
+
+
+async def settled(settings: KafkaSettings) -> None:
+    """Until two looks at the topics, with time between for a publish, show the same."""
+    last: dict[str, Published] | None = None
+
+    async def same_as_before() -> bool:
+        nonlocal last
+        before, last = last, await published(settings)
+        return before == last
+
+    await eventually(same_as_before, what="quiet topics")
+
+
+async def test_every_handler_run_again_leaves_state_and_published_bytes_as_they_were(
+    kafka_settings: KafkaSettings, database: EmbeddedDatabase, database_name: str, mailbox: Mailbox, world: World,
+    tmp_path: Path, wired: Wired,
+) -> None:  # fmt: skip
+    builds = builders(kafka_settings, database, database_name, mailbox, world, tmp_path)
+    async with running(builds) as system:
+        await live_through_it(system, kafka_settings, world, mailbox)
+    wired.clear()
+    before_events, before_state = await published(kafka_settings), state(database, database_name)
+    assert all(before_events[topic.name] for topic in (CREDENTIALS, RECIPIENTS, REJECTED_COMPLETIONS, STATUS_LISTS))
+    async with running(builds):
+        handled = {(service, topic.name) for service, topic, _ in wired}
+        assert {("issuer", COMPLETIONS.name), ("registry", STATUS_REQUESTS.name)} <= handled
+        for service, topic, handler in list(wired):
+            for records in batches(await read_topic(kafka_settings, topic)):
+                await handler(records)
+            await settled(kafka_settings)
+            assert await published(kafka_settings) == before_events, f"{service} on {topic.name} published otherwise"
+            assert state(database, database_name) == before_state, f"{service} on {topic.name} changed its state"
+    assert len(mailbox.messages()) == 7
+
+
+def batches(records: Sequence[Any]) -> list[Sequence[Any]]:
+    """The records at once, and again one by one, backwards: delivery at least once promises no more."""
+    return [records, *([record] for record in reversed(records))]
