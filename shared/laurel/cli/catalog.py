@@ -21,7 +21,9 @@ def apply(
     check: Annotated[bool, typer.Option("--check", help="Only check the file; nothing is sent.")] = False,
     as_json: output.AsJson = False,
 ) -> None:
-    """Check a catalog file and make it the registry's catalog.
+    """Check a catalog file and hand it to the registry; what changed is told.
+
+    What the file leaves out is left alone: what was issued under it must stay verifiable.
 
     \b
     Example:

@@ -52,7 +52,7 @@ def list_letters(
         output.document({"deadLetters": [letter.facts() for letter in found]})
     elif found:
         heads = ("id", "at", "service", "code", "record", "reason")
-        output.table(heads, [[letter.facts()[name] for name in heads[:5]] + [letter.reason_line] for letter in found])
+        output.table(heads, [letter.row for letter in found])
     else:
         output.say("No dead letters.")
 

@@ -43,6 +43,13 @@ class Letter:
         return (self.body.reason.splitlines() or [""])[0][:120]
 
     @property
+    def row(self) -> tuple[str, ...]:
+        """The letter as a row of a table: the beginning of its id is enough to name it."""
+        where, at = self.body.record, self.body.at.replace(microsecond=0)
+        record = f"{where.topic}/{where.partition}/{where.offset}"
+        return self.id[:10], utc_text(at), self.body.service, self.body.code.value, record, self.reason_line
+
+    @property
     def original(self) -> Record:
         """The record that the service gave up on. Raises ValueError when it is not there whole."""
         key = None if self.body.key is None else b64decode(self.body.key, validate=True)

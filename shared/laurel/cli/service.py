@@ -50,7 +50,7 @@ def token_from(file: Path | None) -> str:
 
 
 def call(method: str, base: str, path: str, *, token: str | None = None, body: bytes | None = None) -> Reply:
-    """The answer to one request. 401, 403 and 5xx never come back as a Reply.
+    """The answer to one request. 401 and 5xx never come back as a Reply.
 
     Raises:
         WrongUse: the address cannot be used.
@@ -68,7 +68,7 @@ def call(method: str, base: str, path: str, *, token: str | None = None, body: b
     reply = asyncio.run(_request(method, url, body, headers))
     if reply.status >= 500:
         raise Unreachable(f"{url} cannot answer now ({reply.status}): {_detail(reply)}", **_facts(reply))
-    if reply.status in (401, 403):
+    if reply.status == 401:
         raise Refused(f"{url} does not accept the token: {_detail(reply)}", **_facts(reply))
     return reply
 

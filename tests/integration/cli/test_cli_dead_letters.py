@@ -65,7 +65,7 @@ def test_letters_are_listed_and_filtered(letters: Any, kafka_settings: KafkaSett
     assert ids("--since", "1m") == []
     assert ids("--limit", "1") == [late]
     shown = letters("list")
-    assert early in shown.out
+    assert early[:10] in shown.out
     assert "completions.v1/3/17" in shown.out
     assert letters("list", "--since", "tomorrow").code == 2
 

@@ -11,20 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from laurel.contracts.addresses import Addresses, verification_method
+from laurel.contracts.addresses import Addresses
 from laurel.contracts.status import Purpose
-from laurel.credentials.cryptosuites import sign
 from laurel.credentials.keys import SigningKey, VerificationMethod, did_document
-from laurel.credentials.model import (
-    Achievement,
-    AchievementSubject,
-    BitstringStatusListEntry,
-    Criteria,
-    OpenBadgeCredential,
-    Profile,
-    to_document,
-)
-from laurel.credentials.status_list import Bitstring, status_list_credential
+from support.badges import badge, method_of, status_list
 from support.command import Run, Site
 from support.world import key
 
@@ -43,54 +33,22 @@ class Member:
         self.publish_keys(self.key)
         for purpose in Purpose:
             self.publish_list(purpose)
-        self.credential = self._credential()
+        self.credential = badge(self.addresses, self.key, at=NOW, index=INDEX)
         self.url = self.addresses.credential("abc")
         site.serve("/credentials/abc", self.credential)
 
     def publish_keys(self, *keys: SigningKey) -> None:
-        methods = [
-            VerificationMethod(self._method(each), self.did, each.public) for each in keys
-        ]  # fmt: skip
+        methods = [VerificationMethod(method_of(self.addresses, "north", each), self.did, each.public) for each in keys]
         self.site.serve("/issuers/north/did.json", did_document(self.did, methods))
 
     def publish_list(
-        self, purpose: Purpose, *, set_bit: bool = False, signer: SigningKey | None = None,
-        until: datetime = NOW + timedelta(days=1),
+        self, purpose: Purpose, *, revoked: bool = False, signer: SigningKey | None = None,
+        until: datetime | None = None,
     ) -> None:  # fmt: skip
-        bits = Bitstring()
-        bits.set(INDEX, set_bit)
-        address = self.addresses.status_list("north-0", purpose)
-        document = status_list_credential(
-            list_id=address, issuer=self.did, purpose=purpose.value, bits=bits, valid_from=NOW - timedelta(days=30),
-            valid_until=until, ttl_ms=1000,
-        )  # fmt: skip
-        signed = sign(document, key=signer or self.key, verification_method=self._method(self.key), created=NOW)
-        self.site.serve(address.removeprefix(self.site.url), signed)
-
-    def _method(self, of: SigningKey) -> str:
-        return verification_method(self.did, of.public.to_multibase())
-
-    def _credential(self) -> dict[str, Any]:
-        lists = {purpose: self.addresses.status_list("north-0", purpose) for purpose in Purpose}
-        badge = OpenBadgeCredential(
-            id=self.addresses.credential("abc"), name="Welding",
-            issuer=Profile(id=self.did, name="North"), valid_from=NOW - timedelta(days=1),
-            credential_subject=AchievementSubject(
-                id="did:example:ada",
-                achievement=Achievement(
-                    id=self.addresses.achievement("welding"), name="Welding", description="Welding.",
-                    criteria=Criteria(narrative="It was welded."),
-                ),
-            ),
-            credential_status=tuple(
-                BitstringStatusListEntry(
-                    id=f"{url}#{INDEX}", status_purpose=purpose.value, status_list_index=str(INDEX),
-                    status_list_credential=url,
-                )
-                for purpose, url in lists.items()
-            ),
-        )  # fmt: skip
-        return sign(to_document(badge), key=self.key, verification_method=self._method(self.key), created=NOW)
+        document = status_list(
+            self.addresses, self.key, purpose, at=NOW, set_bits=(INDEX,) if revoked else (), until=until, signer=signer
+        )
+        self.site.serve(f"/status-lists/north-1-{purpose.value}", document)
 
 
 @pytest.fixture
@@ -128,7 +86,7 @@ def test_stdin_is_read(run: Run, member: Member, monkeypatch: pytest.MonkeyPatch
     ("purpose", "code"), [(Purpose.REVOCATION, "REVOKED"), (Purpose.SUSPENSION, "SUSPENDED")]
 )  # fmt: skip
 def test_a_revoked_or_suspended_credential_does_not_hold(run: Run, member: Member, purpose: Purpose, code: str) -> None:
-    member.publish_list(purpose, set_bit=True)
+    member.publish_list(purpose, revoked=True)
 
     ran = run("verify", member.url, "--allow-local", "--json")
 
@@ -146,11 +104,11 @@ def test_a_changed_credential_does_not_hold(run: Run, member: Member, site: Site
 
 
 def unpublished_list(member: Member) -> None:
-    del member.site.answers["GET", "/status-lists/north-0-revocation"]
+    del member.site.answers["GET", "/status-lists/north-1-revocation"]
 
 
 def failing_list(member: Member) -> None:
-    member.site.serve("/status-lists/north-0-revocation", {}, status=503)
+    member.site.serve("/status-lists/north-1-revocation", {}, status=503)
 
 
 def stale_list(member: Member) -> None:
@@ -177,7 +135,7 @@ def forged_list(member: Member) -> None:
 
 def list_of_another_purpose(member: Member) -> None:
     answers = member.site.answers
-    answers["GET", "/status-lists/north-0-revocation"] = answers["GET", "/status-lists/north-0-suspension"]
+    answers["GET", "/status-lists/north-1-revocation"] = answers["GET", "/status-lists/north-1-suspension"]
 
 
 def key_withdrawn(member: Member) -> None:
