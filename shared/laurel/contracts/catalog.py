@@ -58,7 +58,7 @@ class Issuer(Contract):
     email: Email | None = None
     """Where the member can be written to."""
     keys: Annotated[tuple[IssuerKey, ...], Field(min_length=1, max_length=32)]
-    """The member's signing keys; the newest that is not retired signs."""
+    """The member's signing keys; the first in use whose secret the issuer holds signs."""
 
 
 class Partner(Contract):
@@ -117,14 +117,14 @@ class IssuerPublished(Issuer):
     consortium: Line
     """The consortium's name, as pages and mails show it."""
     version: Annotated[int, Field(ge=1)]
-    """Rises by one with each change of this member."""
+    """Rises with each change of this member."""
 
 
 class PartnerPublished(Partner):
     """A partner's full state."""
 
     version: Annotated[int, Field(ge=1)]
-    """Rises by one with each change of this partner."""
+    """Rises with each change of this partner."""
 
 
 class AchievementPublished(Achievement):
@@ -133,7 +133,7 @@ class AchievementPublished(Achievement):
     uri: Url
     """Its public address: the achievement id in credentials."""
     version: Annotated[int, Field(ge=1)]
-    """Rises by one with each change of this achievement."""
+    """Rises with each change of this achievement."""
 
 
 class Consortium(Contract):
