@@ -82,7 +82,7 @@ def admin_router(
 ) -> APIRouter:  # fmt: skip
     """The routes under /admin."""
 
-    def let_in(request: Request) -> None:
+    async def let_in(request: Request) -> None:
         web.require_token(request, token)
         if health.not_ready():
             raise Rejected(Code.NOT_READY, "", "The registry is starting: try again.")

@@ -1,181 +1,19 @@
-"""A running registry, and the issuer's side of its topics in the test's hands."""
+"""A running registry for each test, and a store of its own on either driver."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import AsyncIterator
 
-import httpx
 import pytest
-from laurel.contracts.base import Contract
-from laurel.contracts.credentials import CredentialIssued, StatusPosition
-from laurel.contracts.operations import DeadLetter
-from laurel.contracts.signature import sign as sign_event
-from laurel.contracts.status import Action, Purpose, StatusChangeRequested, StatusListSigned, list_id
-from laurel.contracts.topics import (
-    CREDENTIALS,
-    DEAD_LETTERS,
-    STATUS_LISTS,
-    STATUS_REQUESTS,
-    Message,
-    Topic,
-    message,
-)
-from laurel.credentials.cryptosuites import sign
-from laurel.credentials.keys import SigningKey
-from laurel.credentials.model import (
-    Achievement,
-    AchievementSubject,
-    Alignment,
-    BitstringStatusListEntry,
-    Criteria,
-    IdentityObject,
-    OpenBadgeCredential,
-    Profile,
-    to_document,
-)
-from laurel.credentials.status_list import Bitstring, status_list_credential
-from laurel.runtime.failures import Backoff
-from laurel.runtime.lifecycle import Lifecycle
-from laurel.runtime.record import Record, read_event
-from laurel.runtime.settings import KafkaSettings
+from integration.registry.running import TOKEN, Registry, running
+from laurel.runtime.mongo import Mongo
+from laurel.runtime.settings import KafkaSettings, MongoSettings
 from laurel_local.database import EmbeddedDatabase
 from pydantic import SecretStr
-from registry.app import build
 from registry.config import RegistrySettings
-from support.log import read_topic
-from support.world import EPOCH, World
-
-TOKEN = "an-admin-token-of-32-characters-and-more"
-ISSUED_AT = EPOCH + timedelta(microseconds=123456)
-
-
-class Issuer:
-    """Makes what the issuer service would publish."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def document(
-        self, token: str, *, member: str = "north", slug: str = "welding", index: int = 7, family: str | None = None,
-        signer: SigningKey | None = None, valid_until: datetime | None = None, created: datetime = EPOCH,
-        **changes: Any,
-    ) -> dict[str, Any]:  # fmt: skip
-        """A signed credential."""
-        addresses = self.world.addresses
-        id_ = addresses.credential(token)
-        unsigned = to_document(
-            OpenBadgeCredential(
-                id=id_, name=f"Course {slug}", valid_from=EPOCH, valid_until=valid_until, awarded_date=EPOCH,
-                issuer=Profile(id=self.world.did(member), name=f"Member {member}", url=f"https://{member}.example.org"),
-                credential_subject=AchievementSubject(
-                    identifier=(IdentityObject(identity_hash="sha256$" + "0" * 64, salt="0123456789abcdef"),),
-                    achievement=Achievement(
-                        id=addresses.achievement(slug), name=f"Course {slug}", description=f"What {slug} is about.",
-                        criteria=Criteria(narrative=f"Everything in {slug} was completed."),
-                        alignment=(Alignment(target_name="a skill", target_url="http://data.europa.eu/esco/skill/x"),),
-                    ),
-                ),
-                credential_status=tuple(
-                    BitstringStatusListEntry(
-                        id=f"{id_}#{purpose.value}", status_purpose=purpose.value, status_list_index=str(index),
-                        status_list_credential=addresses.status_list(family or f"{member}-1", purpose),
-                    )
-                    for purpose in Purpose
-                ),
-            )
-        )  # fmt: skip
-        return sign(unsigned | changes, key=signer or self.world.members[member], created=created,
-                    verification_method=self.world.verification_method(member))  # fmt: skip
-
-    def issued(
-        self, token: str, *, member: str = "north", slug: str = "welding", partner: str = "campus", index: int = 7,
-        event_id: str | None = None, document: dict[str, Any] | None = None, **more: Any,
-    ) -> Message:  # fmt: skip
-        """A credential.issued event."""
-        body = CredentialIssued(
-            id=self.world.addresses.credential(token), issuer=member, achievement=slug, partner=partner,
-            credential=document or self.document(token, member=member, slug=slug, index=index, **more),
-            status=StatusPosition(family=f"{member}-1", index=index), issued_at=ISSUED_AT,
-        )  # fmt: skip
-        return message(CREDENTIALS, body, key=body.id, event_id=event_id or f"issued-{token}",
-                       source="urn:laurel:issuer", time=ISSUED_AT)  # fmt: skip
-
-    def wish(
-        self, token: str, action: Action, *, partner: str = "campus", event_id: str = "wish-1",
-        source: str | None = None, kid: str | None = None, signed: bool = True, reason: str = "a mistake",
-    ) -> Message:  # fmt: skip
-        """A status request, signed by a partner unless told otherwise."""
-        body = StatusChangeRequested(credential=self.world.addresses.credential(token), action=action, reason=reason,
-                                     requested_by="Partner's registrar", requested_at=EPOCH)  # fmt: skip
-        outgoing = message(STATUS_REQUESTS, body, key=body.credential, event_id=event_id, time=EPOCH,
-                           source=source or f"https://{partner}.example.org/lms")  # fmt: skip
-        if not signed:
-            return outgoing
-        return replace(outgoing, event=sign_event(outgoing.event, self.world.partners[partner], kid or f"{partner}-1"))
-
-    def signed_list(
-        self, version: int, *bits: int, member: str = "north", purpose: Purpose = Purpose.REVOCATION,
-        signer: SigningKey | None = None, url: str | None = None,
-    ) -> Message:  # fmt: skip
-        """A status-list.signed event."""
-        row = Bitstring()
-        for bit in bits:
-            row.set(bit, True)
-        family = f"{member}-1"
-        unsigned = status_list_credential(
-            list_id=url or self.world.addresses.status_list(family, purpose), issuer=self.world.did(member),
-            purpose=purpose.value, bits=row, valid_from=EPOCH, valid_until=EPOCH + timedelta(days=1), ttl_ms=15_000,
-        )  # fmt: skip
-        document = sign(unsigned, key=signer or self.world.members[member], created=EPOCH,
-                        verification_method=self.world.verification_method(member))  # fmt: skip
-        body = StatusListSigned(list_id=list_id(family, purpose), issuer=member, family=family, purpose=purpose,
-                                version=version, credential=document, signed_at=EPOCH)  # fmt: skip
-        return message(STATUS_LISTS, body, key=body.list_id, event_id=f"list-{purpose.value}-{version}",
-                       source="urn:laurel:issuer", time=EPOCH)  # fmt: skip
-
-
-@dataclass
-class Registry:
-    """A running registry and its two sides: HTTP and Kafka."""
-
-    settings: RegistrySettings
-    http: httpx.AsyncClient
-    world: World
-
-    async def admin(self, method: str, path: str, body: Any = None, token: str = TOKEN) -> httpx.Response:
-        """A call of the admin API."""
-        return await self.http.request(method, f"/admin{path}", json=body,
-                                       headers={"Authorization": f"Bearer {token}"})  # fmt: skip
-
-    async def apply_catalog(self, body: Contract | None = None) -> dict[str, Any]:
-        """Apply the world's catalog, or another."""
-        answer = await self.admin("PUT", "/catalog", (body or self.world.catalog).model_dump(mode="json"))
-        assert answer.status_code == 200, answer.text
-        result: dict[str, Any] = answer.json()
-        return result
-
-    async def change(self, token: str, action: Action, **more: Any) -> httpx.Response:
-        """A status request through the admin API."""
-        body = {"credential": self.world.addresses.credential(token), "action": action.value, "reason": "a mistake",
-                "requestedBy": "registrar", **more}  # fmt: skip
-        return await self.admin("POST", "/status-requests", body)
-
-    async def records(self, topic: Topic) -> list[Record]:
-        """The topic as it stands."""
-        return await read_topic(self.settings, topic)
-
-    async def bodies(self, topic: Topic, kind: type[Contract]) -> list[Any]:
-        """The topic's bodies of one kind."""
-        read = [read_event(record) for record in await self.records(topic)]
-        return [found[1] for found in read if found and isinstance(found[1], kind)]
-
-    async def dead_letters(self) -> list[DeadLetter]:
-        """What was given up on."""
-        return await self.bodies(DEAD_LETTERS, DeadLetter)
+from registry.store import Store
+from support.world import World
+from unit.registry.issuing import Issuer
 
 
 @pytest.fixture
@@ -193,27 +31,23 @@ def settings(
     )  # fmt: skip
 
 
-Run = Callable[[], AbstractAsyncContextManager[Registry]]
-
-
 @pytest.fixture
-def run(settings: RegistrySettings, world: World) -> Run:
-    """Starts a registry; to be used with `async with`, several times where a restart is meant."""
-
-    @asynccontextmanager
-    async def running() -> AsyncIterator[Registry]:
-        app = build(settings, clock=lambda: datetime.now(UTC), backoff=Backoff(0.01, 0.05))
-        lifecycle: Lifecycle = app.state.lifecycle
-        transport = httpx.ASGITransport(app=app)
-        async with lifecycle, httpx.AsyncClient(transport=transport, base_url=world.public_url) as http:
-            yield Registry(settings, http, world)
-
-    return running
-
-
-@pytest.fixture
-async def registry(run: Run) -> AsyncIterator[Registry]:
+async def registry(settings: RegistrySettings, world: World) -> AsyncIterator[Registry]:
     """A running registry that has the world's catalog."""
-    async with run() as running:
-        await running.apply_catalog()
-        yield running
+    async with running(settings, world) as started:
+        await started.apply_catalog()
+        yield started
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+async def store(request: pytest.FixtureRequest, database: EmbeddedDatabase, database_name: str) -> AsyncIterator[Store]:
+    """A store in a database of its own."""
+    mongo = Mongo(
+        MongoSettings(
+            mongo_url=SecretStr(database.url), mongo_database=database_name, mongo_driver=request.param
+        )
+    )  # fmt: skip
+    made = Store(mongo)
+    await made.ensure_indexes()
+    yield made
+    await mongo.close()
