@@ -2,10 +2,10 @@
 PY := .venv/bin/python
 UV := .venv/bin/uv
 
-.PHONY: help setup lock demo up test check fmt docs clean
+.PHONY: help setup lock demo up compose-env test check fmt docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/.ready ## make the .venv with the locked dependencies
 
@@ -17,9 +17,11 @@ setup: .venv/.ready ## make the .venv with the locked dependencies
 		-e shared -e services/issuer -e services/registry -e services/verifier -e services/notifier -e deploy/local
 	@touch $@
 
-lock: ## resolve the dependencies again and write requirements.lock
+lock: ## resolve the dependencies again and write requirements.lock, and each service's
 	$(UV) lock --upgrade
 	$(UV) export --quiet --frozen --all-packages --all-groups --all-extras --no-emit-workspace --no-header --no-annotate -o requirements.lock
+	@for name in issuer registry verifier notifier; do $(UV) export --quiet --frozen --package laurel-$$name --no-dev \
+		--no-emit-workspace --no-header --no-annotate -o services/$$name/requirements.lock || exit 1; done
 
 clean: ## remove what a run leaves: var/ and the caches
 	rm -rf var .mypy_cache .ruff_cache .pytest_cache
@@ -29,6 +31,9 @@ demo: setup ## fifty completions through the whole of Laurel, live (ARGS=--once 
 
 up: setup ## the same stack for keeps: Apache Kafka, data under var/up
 	@$(PY) -m laurel_local.up $(ARGS)
+
+compose-env: setup ## make the secrets that docker-compose.yml wants (.env and .compose/)
+	@$(PY) -m laurel_local.compose_env
 
 test: setup ## all tests, on the embedded stack and on Apache Kafka
 	@$(PY) -m pytest $(ARGS)
