@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
+from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -29,19 +29,20 @@ def envelope_address(email: str) -> str:
 def write(delivery: Delivery, recipient: Recipient, wording: Wording, sender: NameEmail) -> bytes:
     """The whole mail, as text and as HTML, in the learner's language."""
     subject, text, html = render(delivery, recipient, wording)
-    to = envelope_address(recipient.email)
-    mail = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
-    mail["From"] = _address(sender.name, sender.email)
-    mail["To"] = _address(recipient.name, to)
-    mail["Subject"] = subject
-    mail["Date"] = format_datetime(delivery.created_at)
-    mail["Message-ID"] = f"<{delivery.id}@{sender.email.rpartition('@')[2]}>"
-    mail["Auto-Submitted"] = "auto-generated"
+    headers = {
+        "From": _address("From", sender.name, sender.email),
+        "To": _address("To", recipient.name, envelope_address(recipient.email)),
+        "Subject": _text("Subject", subject),
+        "Date": format_datetime(delivery.created_at),
+        "Message-ID": f"<{delivery.id}@{sender.email.rpartition('@')[2]}>",
+        "Auto-Submitted": "auto-generated",
+    }
+    body = EmailMessage(policy=SMTP)
     # Quoted-printable passes every server; left to itself, the library picks by content.
-    mail.set_content(text, cte="quoted-printable")
-    mail.add_alternative(html, subtype="html", cte="quoted-printable")
-    mail.set_boundary(f"=_{delivery.id}")  # "=_" occurs in no quoted-printable text (RFC 2045 §6.7)
-    return mail.as_bytes()
+    body.set_content(text, cte="quoted-printable")
+    body.add_alternative(html, subtype="html", cte="quoted-printable")
+    body.set_boundary(f"=_{delivery.id}")  # "=_" occurs in no quoted-printable text (RFC 2045 §6.7)
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode() + body.as_bytes()
 
 
 def render(delivery: Delivery, recipient: Recipient, wording: Wording) -> tuple[str, str, str]:
@@ -69,6 +70,22 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _address(name: str, email: str) -> Address:
-    local, _, domain = email.rpartition("@")
-    return Address(one_line(name), local, domain)
+# The headers are written here and not by EmailMessage, which takes a name such as "=?utf-8?q?Boss?=" for an
+# encoded one, decodes it, line breaks and all, and in folding a long subject loses a space.
+def _address(header: str, name: str, email: str) -> str:
+    name = one_line(name)
+    return f"{_quoted(name) if _plain(name) else _text(header, name)} <{email}>"
+
+
+def _text(header: str, text: str) -> str:
+    """A header's text: as it is when that is unmistakable, else as encoded words (RFC 2047); folded."""
+    charset = "us-ascii" if _plain(text) else "utf-8"
+    return Header(one_line(text), charset, header_name=header).encode(linesep="\r\n")
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and "=?" not in text
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
