@@ -1,0 +1,187 @@
+"""The store's conditional writes, on both drivers, and publishing that another handler overtakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from laurel.contracts.errors import Code
+from laurel.contracts.status import Action, State, StatusChanged, StatusHeartbeat
+from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, Message
+from laurel.runtime.faults import Poison, Transient
+from laurel.runtime.record import Record
+from registry.announcer import Announcer, Heartbeat
+from registry.catalog import Kind, plan
+from registry.domain import Applied, Refused, StoredList, application
+from registry.store import Overtaken, Store
+from support.world import EPOCH, World
+from unit.registry.issuing import Issuer
+from unit.registry.states import accepted, changed_by, filed
+
+
+async def test_catalog_entries_rise_one_version_at_a_time(store: Store, world: World) -> None:
+    first = [each.entry for each in plan(world.catalog, {}, world.addresses, EPOCH)]
+    await store.put_entries([])
+    await store.put_entries(first)
+    assert await store.entries() == {each.key: each for each in first}
+    with pytest.raises(Overtaken):
+        await store.put_entries(first)
+    second = first[0].model_copy(update={"version": 2})
+    await store.put_entries([second])
+    with pytest.raises(Overtaken):
+        await store.put_entries([second])
+    await store.mark_published(first)
+    assert {each.published_version for each in (await store.entries(Kind.ISSUER)).values()} == {0, 1}
+    assert (await store.entries())[second.key].published_version == 0
+
+
+async def test_the_catalog_is_found_by_what_it_is_asked_by(store: Store, world: World) -> None:
+    assert await store.consortium() is None
+    await store.set_consortium(world.catalog.consortium)
+    assert await store.consortium() == world.catalog.consortium
+    await store.put_entries([each.entry for each in plan(world.catalog, {}, world.addresses, EPOCH)])
+    found = await store.issuers(["north", "nobody"])
+    assert (found["north"], found["nobody"]) == (await store.issuer("north"), None)
+    assert {each.id for each in await store.achievements_of("north", 10)} == {"welding", "first-aid"}
+    assert len(await store.achievements_of("north", 1)) == 1
+    partner = await store.partner_of_key("campus-1")
+    assert partner is not None
+    assert partner.id == "campus"
+    assert await store.partner_of_key("nobody-1") is None
+    assert await store.achievement("nothing") is None
+
+
+async def test_a_credential_is_filed_once(store: Store, world: World) -> None:
+    issuer = Issuer(world)
+    first, second = filed(issuer, "token-0001"), filed(issuer, "token-0002")
+    assert await store.register([first]) == [first]
+    other = filed(issuer, "token-0001", slug="first-aid")
+    assert await store.register([other, second, second]) == [first, second, second]
+    assert await store.credential_of_token("token-0001") == first
+    assert await store.credentials([first.id, second.id, "nothing"]) == {first.id: first, second.id: second}
+
+
+async def test_a_status_moves_from_the_version_it_was_decided_on(store: Store, world: World) -> None:
+    issuer = Issuer(world)
+    before, request = filed(issuer, "token-0001"), accepted(issuer, "token-0001")
+    after = changed_by(before, request, Action.SUSPEND)
+    with pytest.raises(Overtaken):
+        await store.advance(before, after)
+    await store.register([before])
+    await store.advance(before, after)
+    assert await store.credential(before.id) == after
+    with pytest.raises(Overtaken):
+        await store.advance(before, changed_by(before, accepted(issuer, "token-0001", id_="other"), Action.REVOKE))
+    with pytest.raises(Overtaken):
+        await store.advance(after, after)  # the request stands in the history already
+    assert await store.risen({before.id: 1}) == [after]
+    assert await store.risen({before.id: 2}) == []
+    assert await store.risen({}) == []
+
+
+async def test_a_request_has_one_content_and_one_outcome(store: Store, world: World) -> None:
+    request = accepted(Issuer(world), "token-0001")
+    assert await store.accept(request) == request
+    assert await store.accept(request.model_copy(update={"digest": "1" * 64})) == request
+    assert await store.undecided() == [request]
+    applied = Applied(state=State.SUSPENDED, version=2, changed_at=EPOCH)
+    await store.decide(request.model_copy(update={"applied": applied}))
+    refused = Refused(code=Code.TRANSITION_NOT_ALLOWED, pointer="", detail="Too late.")
+    await store.decide(request.model_copy(update={"refused": refused}))
+    held = await store.request(request.id)
+    assert held is not None
+    assert (held.applied, held.refused, held.decided) == (applied, None, True)
+    assert await store.undecided() == []
+
+
+async def test_a_list_only_rises(store: Store) -> None:
+    def version(number: int, issuer: str = "north") -> StoredList:
+        return StoredList(list_id="north-1-revocation", issuer=issuer, version=number, document="{}", digest="0" * 64,
+                          ttl_ms=1000)  # fmt: skip
+
+    for offered, held in ((2, 2), (1, 2), (2, 2), (3, 3)):
+        assert (await store.put_list(version(offered))).version == held
+    assert (await store.put_list(version(9, "south"))).issuer == "north"
+    assert await store.status_list("nothing") is None
+
+
+# --- the announcer ---
+
+
+def record(partition: int, topic: str = CREDENTIALS.name) -> Record:
+    return Record(topic, partition, 0, None, (), None)
+
+
+async def test_what_is_overtaken_is_published_again(store: Store, world: World) -> None:
+    """A registration's event that reaches the topic after a revocation's must not be the last one there."""
+    issuer = Issuer(world)
+    before, request = filed(issuer, "token-0001"), accepted(issuer, "token-0001")
+    await store.register([before])
+    topic: list[int] = []
+
+    async def publish(messages: Sequence[Message]) -> None:
+        if not topic:  # the other handler is faster than our first message
+            after = changed_by(before, request, Action.REVOKE)
+            await store.advance(before, after)
+            topic.append(after.version)
+        topic.extend(StatusChanged.model_validate_json(each.event.data).version for each in messages)
+
+    await Announcer(store, publish, lambda: EPOCH).announce([(before, {})])
+    assert topic == [2, 1, 2]
+    stored = await store.credential(before.id)
+    assert stored is not None
+    assert application(stored, request.id) is not None
+
+
+async def test_a_heartbeat_waits_for_what_is_stored_and_not_published(store: Store) -> None:
+    now, beats = EPOCH, list[StatusHeartbeat]()
+
+    async def publish(messages: Sequence[Message]) -> None:
+        beats.extend(StatusHeartbeat.model_validate_json(each.event.data) for each in messages)
+
+    announcer = Announcer(store, publish, lambda: now)
+    heartbeat = Heartbeat(announcer, publish, lambda: now, 0.01)
+    assert await heartbeat.run_once()
+    assert [each.partition for each in beats] == list(range(6))
+    assert not await heartbeat.run_once()  # nothing new to say
+
+    now += timedelta(seconds=1)
+    batch = announcer.owing([record(1), record(2)])
+    batch.__enter__()
+    now += timedelta(seconds=1)
+    assert await heartbeat.run_once()
+    assert beats[-1].at == EPOCH + timedelta(seconds=1)  # when the batch began
+    away = Transient("the database is away")
+    assert not batch.__exit__(Transient, away, None)
+    now += timedelta(seconds=60)
+    assert not await heartbeat.run_once()
+    with announcer.owing([record(1)]):
+        pass
+    assert not await heartbeat.run_once()  # partition 2 is still held
+    with pytest.raises(Poison), announcer.owing([record(2)]):
+        raise Poison(Code.PROOF_REFUSED, "never to be handled")
+    with announcer.owing([record(2, STATUS_REQUESTS.name)]):
+        pass
+    assert await heartbeat.run_once()
+    assert beats[-1].at == now
+
+
+async def test_the_heartbeat_outlives_a_broker_that_is_away(store: Store) -> None:
+    moments = iter(EPOCH + timedelta(seconds=number) for number in range(1000))
+    tries = 0
+
+    async def publish(_: Sequence[Message]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            raise RuntimeError("a mistake of ours")
+        raise Transient("the broker is away")
+
+    def clock() -> object:
+        return next(moments)
+
+    announcer = Announcer(store, publish, clock)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="ours"):
+        await asyncio.wait_for(Heartbeat(announcer, publish, clock, 0.001).run(), 10)  # type: ignore[arg-type]
