@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +16,7 @@ from laurel.cli import output
 from laurel.cli.exits import WrongUse
 
 KEY_FILE = Path("signing-key.txt")
+MEMBER_KEYS_FILE = Path("signing-keys.json")
 SECRET_BYTES = 32
 
 app = typer.Typer(help="Make keys and secrets.", no_args_is_help=True)
@@ -25,28 +28,37 @@ def new(
         Path | None,
         typer.Option("--out", metavar="FILE", help=f"Where the secret goes; {KEY_FILE} for a signing key."),
     ] = None,
+    member: Annotated[
+        str | None,
+        typer.Option("--member", metavar="ID", help=f"Add the key to the issuer's file ({MEMBER_KEYS_FILE})."),
+    ] = None,
     secret: Annotated[bool, typer.Option("--secret", help="A random text for a service's settings.")] = False,
     api_key: Annotated[bool, typer.Option("--api-key", help="An API key for a partner, and its hash.")] = False,
     as_json: output.AsJson = False,
 ) -> None:
     """Make an Ed25519 signing key: the secret goes to a file of yours alone, the public half is printed.
 
-    An existing file is never overwritten.
+    An existing file is never overwritten; with --member, the key is added to those that are in it.
 
     \b
     Example:
-      laurel keys new --out north.key      a member's or a partner's signing key
+      laurel keys new --member north       a member's signing key, for the issuer
+      laurel keys new --out campus.key     a partner's signing key
       laurel keys new --secret             256 random bits, for LAUREL_ADMIN_TOKEN and the like
       laurel keys new --api-key            what a partner sends, and what the catalog holds
     """
-    if secret and api_key:
-        raise WrongUse("Give one of --secret and --api-key.")
+    if sum((secret, api_key, member is not None)) > 1:
+        raise WrongUse("Give one of --member, --secret and --api-key.")
     if secret:
         _show_secret(secrets.token_urlsafe(SECRET_BYTES), out, as_json)
     elif api_key:
         _show_api_key(f"laurel_{secrets.token_urlsafe(SECRET_BYTES)}", out, as_json)
+    elif member is not None:
+        file = out or MEMBER_KEYS_FILE
+        _show_signing_key(file, as_json, lambda secret_key: add_member_key(file, member, secret_key))
     else:
-        _show_signing_key(secrets.token_bytes(SECRET_BYTES), out or KEY_FILE, as_json)
+        file = out or KEY_FILE
+        _show_signing_key(file, as_json, lambda secret_key: write_secret(file, secret_key))
 
 
 def write_secret(file: Path, text: str) -> None:
@@ -62,11 +74,31 @@ def write_secret(file: Path, text: str) -> None:
         opened.write(text + "\n")
 
 
-def _show_signing_key(seed: bytes, file: Path, as_json: bool) -> None:
+def add_member_key(file: Path, member: str, secret_key: str) -> None:
+    """Add a member's key to the issuer's signing keys file, which is made where there is none.
+
+    Raises:
+        WrongUse: the file is there and is no signing keys file.
+    """
+    try:
+        entries = json.loads(file.read_text()) if file.exists() else []
+    except (OSError, ValueError):
+        entries = None
+    if not isinstance(entries, list):
+        raise WrongUse(f"{file} is not a signing keys file: name another with --out.")
+    entries.append({"issuer": member, "secretKeyMultibase": secret_key})
+    # Whole or not at all: the keys that are in it must survive a full disk.
+    beside = file.with_name(f".{file.name}.new")
+    beside.unlink(missing_ok=True)
+    write_secret(beside, json.dumps(entries, indent=2))
+    beside.replace(file)
+
+
+def _show_signing_key(file: Path, as_json: bool, keep: Callable[[str], None]) -> None:
     from laurel.credentials.keys import SigningKey, did_key  # noqa: PLC0415 - takes long to load
 
-    key = SigningKey.from_seed(seed)
-    write_secret(file, key.to_multibase())
+    key = SigningKey.from_seed(secrets.token_bytes(SECRET_BYTES))
+    keep(key.to_multibase())
     public = key.public.to_multibase()
     if as_json:
         output.document({"publicKeyMultibase": public, "didKey": did_key(key.public), "secretFile": str(file)})

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from issuer.signer import Signer
 from laurel.contracts.catalog import IssuerKey
 from laurel.credentials.keys import SigningKey
 from laurel.runtime.settings import _strong
@@ -71,3 +72,28 @@ def test_an_api_key_comes_with_its_hash(run: Run) -> None:
     assert sha256(made["apiKey"].encode()).hexdigest() == made["sha256"]
     assert run("keys", "new", "--api-key", "--secret").code == 2
     assert "apiKeyHashes:" in run("keys", "new", "--api-key").out
+
+
+def test_members_keys_are_collected_in_a_file_that_the_issuer_takes(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "signing-keys.json"
+
+    publics = [
+        run("keys", "new", "--member", member, "--out", file, "--json").document["publicKeyMultibase"]
+        for member in ("north", "south", "north")
+    ]
+
+    assert mode(file) == 0o600
+    signer = Signer.from_file(file)
+    assert all(signer.holds(public) for public in publics)
+    assert len(set(publics)) == 3
+
+
+def test_a_file_that_holds_something_else_is_left_alone(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("something dear")
+
+    ran = run("keys", "new", "--member", "north", "--out", file)
+
+    assert ran.code == 2
+    assert "not a signing keys file" in ran.err
+    assert file.read_text() == "something dear"
