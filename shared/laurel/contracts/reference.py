@@ -77,6 +77,8 @@ def _plain(schema: Any) -> Any:
         name: _plain(each) for name, each in schema.items()
         if not (name == "title" and isinstance(each, str)) and not (name == "default" and each is None)
     }  # fmt: skip
+    if "prefixItems" in plain:
+        plain["items"] = plain.pop("prefixItems")  # as JSON Schema draft 7, AsyncAPI's dialect, says it
     match plain.get("anyOf"):
         case [other, {"type": "null"}]:
             del plain["anyOf"]
@@ -198,8 +200,8 @@ def _type(schema: Schema, known: dict[str, Schema]) -> str:
         return "[code](#codes)"
     if "enum" in schema:
         return "one of " + _listed(schema["enum"])
-    if "prefixItems" in schema:
-        return "list of " + " and ".join(_type(each, known) for each in schema["prefixItems"])
+    if isinstance(schema.get("items"), list):
+        return "list of " + " and ".join(_type(each, known) for each in schema["items"])
     match schema.get("type"), schema.get("format"):
         case "array", _:
             return f"list of {_type(schema['items'], known)}"
@@ -231,7 +233,7 @@ def _limits(schema: Schema) -> Iterator[str]:
         yield f"`{schema['pattern']}`"
     if schema.get("default", []) != []:
         yield f"default `{schema['default']}`"
-    if "items" in schema:
+    if isinstance(schema.get("items"), dict):
         yield from (f"each {limit}" for limit in _limits(schema["items"]))
 
 
