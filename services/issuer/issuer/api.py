@@ -1,56 +1,81 @@
 """The issuer's HTTP: partner intake. It vouches for the partner and publishes to the topic that partners use."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.base import Contract, Uri
 from laurel.contracts.catalog import PartnerPublished
 from laurel.contracts.completions import CompletionRecorded
-from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.errors import Code, Rejected, rejection_of
 from laurel.contracts.topics import COMPLETIONS, Message, message
 from laurel.runtime import telemetry
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.clock import Clock
+from laurel.runtime.faults import is_transient
+from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka
-from laurel.runtime.lifecycle import Lifecycle
-from laurel.runtime.web import bearer_of
+from laurel.runtime.web import PROBLEM, bearer_of, json_body
 from opentelemetry.trace import SpanKind
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from issuer import domain
 from issuer.derivation import Derivation
 
 INTAKE_LIMIT = 500
+PUBLISH_SECONDS = 20.0
 
 
 class CompletionIn(Contract):
     """One completion to be taken in. `id` is the partner's own id for it: sending the same again changes nothing."""
 
     id: Annotated[str, Field(min_length=1, max_length=200)]
+    """The partner's own id for this completion."""
     source: Uri | None = None
+    """Which of the partner's sources it comes from; absent: the first one in the catalog."""
     data: CompletionRecorded
+    """What was completed, and by whom."""
 
 
-CompletionsIn = Annotated[list[CompletionIn], Field(min_length=1, max_length=INTAKE_LIMIT)]
+def _as_given(value: object, _: ValidatorFunctionWrapHandler) -> object:
+    """Lets a body through: each completion is read by itself, so that one bad one does not refuse the others."""
+    return value
+
+
+CompletionsIn = Annotated[
+    CompletionIn | Annotated[list[CompletionIn], Field(min_length=1, max_length=INTAKE_LIMIT)],
+    WrapValidator(_as_given),
+]
 
 
 class CompletionTaken(Contract):
-    """What became of one completion at the door: `credential` is the id it will have, or why it was refused."""
+    """What became of one completion at the door."""
 
-    id: str
+    id: str | None
+    """The id it was sent with; absent where it could not be read."""
     accepted: bool
+    """Whether it was passed on."""
     credential: str | None = None
+    """If it was: the id that its credential will have."""
     code: Code | None = None
+    """If not: the reason's number."""
     pointer: str | None = None
+    """If not: a JSON pointer to the culprit in the completion as it was sent."""
     detail: str | None = None
+    """If not: one sentence that says what to mend."""
+
+
+class CompletionsTaken(Contract):
+    """What became of each completion, in the order in which they were sent."""
+
+    completions: list[CompletionTaken]
 
 
 class Intake:
@@ -58,7 +83,7 @@ class Intake:
 
     def __init__(
         self, catalog: CatalogView, kafka: Kafka, derivation: Derivation, addresses: Addresses,
-        policy: domain.Policy, clock: Clock,
+        policy: domain.Policy, clock: Clock, health: Health,
     ) -> None:  # fmt: skip
         self._catalog = catalog
         self._kafka = kafka
@@ -66,74 +91,134 @@ class Intake:
         self._addresses = addresses
         self._policy = policy
         self._clock = clock
+        self._health = health
 
     def partner_of(self, request: Request) -> PartnerPublished:
-        """The partner whose API key the request bears. Raises Rejected(UNAUTHORIZED)."""
+        """The partner whose API key the request bears.
+
+        Raises:
+            Rejected: UNAUTHORIZED, or NOT_READY while the catalog is still being read.
+        """
+        reasons = self._health.not_ready()
+        if reasons:
+            why = "; ".join(reasons.values())
+            raise Rejected(Code.NOT_READY, "", f"The issuer is not ready: {why}. Send the same again soon.")
         partner = self._catalog.partner_of_api_key(sha256(bearer_of(request).encode()).hexdigest())
         if partner is None:
             raise Rejected(Code.UNAUTHORIZED, "", "The API key is not one that is registered in the catalog.")
         return partner
 
-    async def take(self, partner: PartnerPublished, given: Sequence[CompletionIn]) -> list[CompletionTaken]:
-        """Check each, publish the good ones, and return when the brokers have them."""
+    async def take(
+        self, partner: PartnerPublished, given: Sequence[object], trace: Mapping[str, str]
+    ) -> list[CompletionTaken]:
+        """Check each, publish the good ones under the caller's trace, and return when the brokers have them.
+
+        Raises:
+            Rejected: NOT_READY, the brokers do not answer.
+        """
         taken: list[CompletionTaken] = []
         outgoing: list[Message] = []
         for each in given:
             try:
-                outgoing.append(self._admit(partner, each))
+                admitted = self._admit(partner, _read(each))
             except Rejected as refusal:
-                taken.append(CompletionTaken(id=each.id, accepted=False, code=refusal.code, pointer=refusal.pointer,
-                                             detail=refusal.detail))  # fmt: skip
+                taken.append(_refused(each, refusal))
                 continue
-            token = self._derivation.token(partner.id, outgoing[-1].event.source, each.id)
-            taken.append(CompletionTaken(id=each.id, accepted=True, credential=self._addresses.credential(token)))
-        with telemetry.span_under("publish completion.recorded", telemetry.current_carrier(), kind=SpanKind.PRODUCER):
-            await self._kafka.publish([replace(each, trace=telemetry.current_carrier()) for each in outgoing])
+            outgoing.append(admitted)
+            token = self._derivation.token(partner.id, admitted.event.source, admitted.event.id)
+            credential = self._addresses.credential(token)
+            taken.append(CompletionTaken(id=admitted.event.id, accepted=True, credential=credential))
+        if outgoing:
+            await self._publish(outgoing, trace)
         return taken
 
     def _admit(self, partner: PartnerPublished, given: CompletionIn) -> Message:
         source = given.source or partner.sources[0]
-        domain.authorize(partner, source, given.data, self._catalog)
-        domain.check_dates(given.data, self._policy, self._clock())
+        try:
+            domain.authorize(partner, source, given.data, self._catalog)
+            domain.check_dates(given.data, self._policy, self._clock())
+        except Rejected as refusal:
+            pointer = "/source" if refusal.code is Code.SOURCE_NOT_REGISTERED else f"/data{refusal.pointer}"
+            raise Rejected(refusal.code, pointer, refusal.detail) from None
         made = message(COMPLETIONS, given.data, key=given.data.learner.reference, event_id=given.id, source=source,
                        time=given.data.completed_at)  # fmt: skip
         vouched = signature.sign(made.event, self._derivation.intake_key, domain.INTAKE_KID, partner=partner.id)
         return replace(made, event=vouched)
 
+    async def _publish(self, outgoing: Sequence[Message], trace: Mapping[str, str]) -> None:
+        with telemetry.span_under("publish completion.recorded", trace, kind=SpanKind.PRODUCER):
+            carrier = telemetry.current_carrier()
+            try:
+                async with asyncio.timeout(PUBLISH_SECONDS):
+                    await self._kafka.publish([replace(each, trace=carrier) for each in outgoing])
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                raise Rejected(Code.NOT_READY, "", "The broker does not answer: send the same again soon.") from error
 
-def routes(intake: Intake, lifecycle: Lifecycle) -> APIRouter:
+
+def _read(given: object) -> CompletionIn:
+    try:
+        return CompletionIn.model_validate(given)
+    except ValidationError as error:
+        raise rejection_of(error, Code.INVALID_BODY) from None
+
+
+def _refused(given: object, refusal: Rejected) -> CompletionTaken:
+    named = given.get("id") if isinstance(given, dict) else None
+    return CompletionTaken(
+        id=named[:200] if isinstance(named, str) else None, accepted=False, code=refusal.code, pointer=refusal.pointer,
+        detail=refusal.detail,
+    )  # fmt: skip
+
+
+def _problem(description: str) -> dict[str, Any]:
+    """A problem document (RFC 9457) for the OpenAPI document."""
+    texts = {name: {"type": "string"} for name in ("type", "title", "code", "pointer", "detail")}
+    schema = {"type": "object", "properties": texts | {"status": {"type": "integer"}}}
+    return {"description": description, "content": {PROBLEM: {"schema": schema}}}
+
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    202: {"model": CompletionsTaken, "description": "All were accepted."},
+    207: {"model": CompletionsTaken, "description": "Of several, some or all were refused; each says why."},
+    400: _problem("The body, or the one completion in it, does not have the right form."),
+    401: _problem("The API key is missing or not registered."),
+    403: _problem("The partner may not award this achievement, or not from this source."),
+    413: _problem("The body is too large."),
+    422: _problem("The one completion is refused: no such achievement, or its date cannot be right."),
+    503: _problem("The issuer or its broker is not ready: send the same again soon."),
+}
+
+
+def routes(intake: Intake) -> APIRouter:
     """`POST /completions`."""
     router = APIRouter(tags=["intake"])
+    key = HTTPBearer(auto_error=False, description="A partner's API key.")
 
     @router.post(
-        "/completions", status_code=202, summary="Report one completion, or up to 500",
-        responses={401: {"description": "unknown API key"}, 422: {"description": "refused"}},
+        "/completions", status_code=202, summary="Report one completion, or up to 500", responses=_ANSWERS,
+        dependencies=[Depends(key)],
     )  # fmt: skip
     async def completions(
         request: Request,
-        body: CompletionIn | Annotated[list[CompletionIn], Field(min_length=1, max_length=INTAKE_LIMIT)],
+        partner: Annotated[PartnerPublished, Depends(intake.partner_of)],
+        body: Annotated[CompletionsIn, Body()],
     ) -> JSONResponse:
-        _refuse_while_not_ready(lifecycle)
-        partner = intake.partner_of(request)
-        given = body if isinstance(body, list) else [body]
-        taken = await intake.take(partner, given)
-        if not isinstance(body, list):
-            _raise_refusal(taken[0])
-        return JSONResponse({"completions": [_json(each) for each in taken]}, 202)
+        """A single one that is refused is answered with a problem document; of several, each with its own outcome.
+
+        Accepted means that the brokers have it. It is checked again on its way to becoming a credential.
+        """
+        given: object = body
+        several = isinstance(given, list)
+        items = given if isinstance(given, list) else [given]
+        if not 1 <= len(items) <= INTAKE_LIMIT:
+            raise Rejected(Code.INVALID_BODY, "", f"Send between 1 and {INTAKE_LIMIT} completions, not {len(items)}.")
+        trace = telemetry.carrier_of([(name.decode("latin-1"), raw) for name, raw in request.headers.raw])
+        taken = await intake.take(partner, items, trace)
+        if not several and (code := taken[0].code):
+            raise Rejected(code, taken[0].pointer or "", taken[0].detail or "")
+        all_accepted = all(each.accepted for each in taken)
+        return JSONResponse(json_body(CompletionsTaken(completions=taken)), 202 if all_accepted else 207)
 
     return router
-
-
-def _refuse_while_not_ready(lifecycle: Lifecycle) -> None:
-    reasons = lifecycle.health.not_ready()
-    if reasons:
-        raise Rejected(Code.NOT_READY, "", f"The issuer is not ready: {'; '.join(reasons.values())}. Try again soon.")
-
-
-def _raise_refusal(taken: CompletionTaken) -> None:
-    if taken.code is not None:
-        raise Rejected(taken.code, f"/data{taken.pointer}" if taken.pointer else "", taken.detail or "")
-
-
-def _json(taken: CompletionTaken) -> dict[str, Any]:
-    return taken.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -61,5 +61,5 @@ def build(settings: IssuerSettings, *, clock: Clock = utc_now) -> FastAPI:
     lifecycle.add_loop("status lists", publisher.run)
     app = create_app("Laurel issuer", lifecycle)
     app.state.handlers = (completions, status_changes)
-    app.include_router(routes(Intake(catalog, kafka, derivation, addresses, policy, clock), lifecycle))
+    app.include_router(routes(Intake(catalog, kafka, derivation, addresses, policy, clock, health)))
     return app
