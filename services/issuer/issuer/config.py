@@ -29,8 +29,10 @@ class IssuerSettings(ServiceSettings, MongoSettings):
     def _private(cls, path: Path) -> Path:
         if not path.is_file():
             raise ValueError(f"{path} does not exist; `laurel keys new --member ID --out FILE` makes one")
-        if path.stat().st_mode & 0o077:
-            # Anyone who can read this file can issue in every member's name.
+        found = path.stat()
+        # Anyone who can read this file can issue in every member's name. One that root owns must be readable by the
+        # service's group, which is how a container is given a secret.
+        if found.st_mode & (0o037 if found.st_uid == 0 else 0o077):
             raise ValueError(f"{path} can be read by others than its owner; chmod 600 it")
         return path
 
