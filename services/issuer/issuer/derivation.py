@@ -34,7 +34,7 @@ class Derivation:
         """Signs what the HTTP intake vouches for, so that there is one way in."""
 
     def token(self, partner: str, source: str, event_id: str) -> str:
-        """The credential's token (the end of its id) for an event: HMAC-SHA256 in base58, 43 or 44 characters."""
+        """The credential's token (the end of its id) for an event: HMAC-SHA256 in base58, at most 44 characters."""
         message = b"".join(len(part := text.encode()).to_bytes(4) + part for text in (partner, source, event_id))
         return base58.b58encode(hmac.digest(self._id_key, message, sha256)).decode()
 

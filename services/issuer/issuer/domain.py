@@ -10,7 +10,7 @@ from typing import Any
 
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
-from laurel.contracts.catalog import AchievementPublished, IssuerPublished, PartnerPublished
+from laurel.contracts.catalog import AchievementPublished, IssuerKey, IssuerPublished, PartnerKey, PartnerPublished
 from laurel.contracts.catalog_index import CatalogIndex
 from laurel.contracts.completions import CompletionRecorded
 from laurel.contracts.credentials import StatusPosition
@@ -22,6 +22,7 @@ from laurel.credentials import model
 from laurel.credentials.keys import PublicKey
 from pydantic import ValidationError
 
+SOURCE = "urn:laurel:issuer"
 EVENT_TYPE = next(iter(COMPLETIONS.events))
 INTAKE_KID = "urn:laurel:issuer#intake"
 
@@ -55,33 +56,34 @@ class Accepted:
     achievement: AchievementPublished
     completion: CompletionRecorded
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the event's body: tells a repeated event from another one under the same id."""
-        return sha256(self.event.data).hexdigest()
+
+def digest(event: Envelope) -> str:
+    """SHA-256 of the event's body: tells a repeated event from another one under the same id."""
+    return sha256(event.data).hexdigest()
 
 
-def accept(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey, policy: Policy, now: datetime) -> Accepted:
-    """Decide on one completion event.
+def accept(
+    event: Envelope, partner: PartnerPublished, catalog: CatalogIndex, policy: Policy, now: datetime
+) -> Accepted:
+    """Decide on one completion event that `partner` sent, as `authenticate` found.
 
     Raises:
         Rejected: with the first reason against it.
     """
-    if event.type != EVENT_TYPE:
-        raise Rejected(Code.MALFORMED_EVENT, "", f"The event type must be {EVENT_TYPE}.")
-    # 1. Who says so? The signature covers id, source, type and body.
-    partner = authenticate(event, catalog, intake_key)
-    # 2. What do they say?
+    # 1. What do they say?
     completion = read_completion(event)
-    # 3. May they say it?
+    # 2. May they say it?
     achievement = authorize(partner, event.source, completion, catalog)
-    # 4. Can it be true?
+    # 3. Can it be true?
     check_dates(completion, policy, now)
     return Accepted(event, partner, catalog.issuers[achievement.issuer], achievement, completion)
 
 
-def authenticate(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey) -> PartnerPublished:
-    """The partner that signed the event, or for which our own intake vouches."""
+def authenticate(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey, now: datetime) -> PartnerPublished:
+    """The partner that signed the event, or for which our own intake vouches. The signature covers id, source,
+    type and body. Raises Rejected."""
+    if event.type != EVENT_TYPE:
+        raise Rejected(Code.MALFORMED_EVENT, "", f"The event type must be {EVENT_TYPE}.")
     claimed = signature.read(event)
     if claimed.kid == INTAKE_KID:
         signature.check(event, claimed, intake_key)
@@ -90,12 +92,27 @@ def authenticate(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey) 
             raise Rejected(Code.UNKNOWN_KEY, "", "The partner that this event was taken in for is not registered.")
         return partner
     found = catalog.partner_of_key(claimed.kid)
-    if found is None or found[1].retired is not None:
+    if found is None or _retired(found[1], now):
         raise Rejected(
             Code.UNKNOWN_KEY, "", "The signature's kid names no key in use: sign with a key registered in the catalog."
         )
     signature.check(event, claimed, PublicKey.from_multibase(found[1].public_key_multibase))
     return found[0]
+
+
+def possible_senders(event: Envelope, catalog: CatalogIndex) -> list[str]:
+    """The ids of the partners that may have sent the event, going by its unchecked claims, likeliest first.
+
+    Good for finding what was decided on the event before, and whom to tell of a refusal; proof of nothing.
+    """
+    owners = [each.id for each in catalog.partners.values() if event.source in each.sources]
+    try:
+        claimed = signature.read(event)
+    except Rejected:
+        return owners
+    by_key = catalog.partner_of_key(claimed.kid)
+    signer = claimed.partner if claimed.kid == INTAKE_KID else by_key[0].id if by_key else None
+    return owners if signer not in catalog.partners else list(dict.fromkeys([signer, *owners]))
 
 
 def read_completion(event: Envelope) -> CompletionRecorded:
@@ -142,10 +159,14 @@ def check_dates(completion: CompletionRecorded, policy: Policy, now: datetime) -
         )  # fmt: skip
 
 
-def active_key(issuer: IssuerPublished, held: Callable[[str], bool]) -> str | None:
+def active_key(issuer: IssuerPublished, held: Callable[[str], bool], now: datetime) -> str | None:
     """The Multikey to sign with: the member's first key that is in use and that we hold."""
-    usable = (key.public_key_multibase for key in issuer.keys if key.retired is None)
+    usable = (key.public_key_multibase for key in issuer.keys if not _retired(key, now))
     return next((multikey for multikey in usable if held(multikey)), None)
+
+
+def _retired(key: IssuerKey | PartnerKey, now: datetime) -> bool:
+    return key.retired is not None and key.retired <= now
 
 
 def build_credential(

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from laurel.contracts.base import Contract, Slug
+from laurel.contracts.catalog import IssuerPublished
+from laurel.contracts.errors import Code
 from laurel.credentials.cryptosuites import sign
 from laurel.credentials.errors import CredentialError
 from laurel.credentials.keys import SigningKey
+from laurel.runtime.faults import Poison
 from pydantic import Field, TypeAdapter, ValidationError
+
+from issuer.domain import active_key
 
 
 class MemberKey(Contract):
@@ -48,12 +53,27 @@ class Signer:
         except (ValidationError, CredentialError):
             raise ValueError(f"{path} is not a JSON array of objects with issuer and secretKeyMultibase") from None
 
+    def key_for(self, issuer: IssuerPublished, now: datetime) -> str:
+        """The Multikey to sign with for a member. Raises Poison(ISSUER_NOT_READY) when none in use is held."""
+        multikey = active_key(issuer, self.holds, now)
+        if multikey is None:
+            raise Poison(Code.ISSUER_NOT_READY, f"the signing keys file has no key in use of the member {issuer.id}")
+        return multikey
+
     def holds(self, multikey: str) -> bool:
         """Whether the secret half of this public key is here."""
         return multikey in self._keys
 
     async def sign_all(self, batch: Sequence[ToSign]) -> list[dict[str, Any]]:
-        """Sign a batch in a thread, so that heartbeats to the broker go on meanwhile. KeyError: a key is not here."""
+        """Sign a batch in a thread, so that heartbeats to the broker go on meanwhile.
+
+        Raises:
+            Poison: ISSUER_NOT_READY, the secret half of a key is not here (any more).
+        """
+        missing = next((each.multikey for each in batch if not self.holds(each.multikey)), None)
+        if missing is not None:
+            # Another key would give another proof, and what was stored may have been published: put the key back.
+            raise Poison(Code.ISSUER_NOT_READY, f"the signing keys file lacks {missing}, chosen when it was there")
         return await asyncio.to_thread(lambda: [self._sign(each) for each in batch])
 
     def _sign(self, each: ToSign) -> dict[str, Any]:

@@ -8,15 +8,14 @@ of them win and the other start again from what is stored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from laurel.contracts.addresses import Addresses, verification_method
 from laurel.contracts.envelope import derived_id
-from laurel.contracts.errors import Code
 from laurel.contracts.status import Purpose, State, StatusChanged, StatusListSigned, list_id
 from laurel.contracts.topics import STATUS_LISTS, Message, message
 from laurel.credentials.status_list import Bitstring, decode, encode, status_list_credential
@@ -26,16 +25,17 @@ from laurel.runtime.faults import Poison, Transient, is_transient
 from laurel.runtime.kafka import Kafka
 from laurel.runtime.record import Record, read_event
 
-from issuer import domain
-from issuer.handlers import SOURCE
-from issuer.metrics import LISTS_SIGNED
+from issuer.domain import SOURCE
+from issuer.metrics import LISTS_SIGNED, LISTS_WAITING
 from issuer.signer import Signer, ToSign
-from issuer.store import Family, Store
+from issuer.store import Family, Seal, Store
 
 log = structlog.get_logger(__name__)
 
 _BITS = {Purpose.REVOCATION: State.REVOKED, Purpose.SUSPENSION: State.SUSPENDED}
-_POLL_SECONDS = 1.0
+_LOOK_SECONDS = 5.0
+_LEFT_BEHIND = timedelta(seconds=10)
+_RETRY_SECONDS = 1.0
 
 
 class StatusChangeHandler:
@@ -86,7 +86,7 @@ def with_changes(family: Family | None, name: str, changes: Sequence[StatusChang
     if family is not None and versions == before.versions:
         return None
     encoded = {purpose.value: encode(bits[purpose]) for purpose in Purpose}
-    return replace(before, version=before.version + 1, changed_at=now, bits=encoded, versions=versions)
+    return before.next(now, bits=encoded, versions=versions)
 
 
 class StatusListPublisher:
@@ -102,83 +102,124 @@ class StatusListPublisher:
         self._signer = signer
         self._addresses = addresses
         self._clock = clock
-        self._interval = interval
+        self._interval = interval.total_seconds()
         self._valid = valid
-        self._ttl = ttl
-        self._waiting: set[str] = set()
-        self._last: dict[str, datetime] = {}
+        self._ttl_ms = int(ttl.total_seconds() * 1000)
+        # Moments on the event loop's clock, which no time server sets back.
+        self._due: dict[str, float] = {}
+        self._published: dict[str, float] = {}
+        self._overtaken: set[str] = set()
         self._wake = asyncio.Event()
-        self._renewed_at: datetime | None = None
+        self._next_look = 0.0
+        self._next_renewal = 0.0
 
     def changed(self, family: str) -> None:
         """A family has a new version, perhaps."""
-        self._waiting.add(family)
-        self._wake.set()
+        if family not in self._due:
+            self._due[family] = self._published.get(family, -self._interval) + self._interval
+            self._wake.set()
 
     async def run(self) -> None:
         """Publish as changes come."""
-        self._waiting.update(await self._store.unpublished())
         while True:
-            try:
-                await self.run_once()
-            except Exception as error:
-                if not (is_transient(error) or isinstance(error, Poison)):
-                    raise
-                # The family goes on waiting: its bits are stored, and nobody is told a wrong status meanwhile.
-                log.warning("status lists wait", error=f"{type(error).__name__}: {error}"[:300])
-                await asyncio.sleep(_POLL_SECONDS)
+            await self.run_once()
+            next_one = min(self._due.values(), default=self._next_look)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), max(0.0, min(next_one, self._next_look) - _now()))
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS if not self._waiting else 0.05)
-            except TimeoutError:
-                continue
 
     async def run_once(self) -> None:
-        """Publish every waiting family whose interval has passed, and renew what would expire."""
-        now = self._clock()
-        if self._renewed_at is None or now - self._renewed_at > self._valid / 20:
-            await self._renew(now)
-            self._renewed_at = now
-        for name in [each for each in self._waiting if now - self._last.get(each, _LONG_AGO) >= self._interval]:
-            self._waiting.discard(name)
-            try:
-                await self._publish(name)
-            except BaseException:
-                self._waiting.add(name)
+        """Publish every family that is due, whatever becomes of the others; look for those left behind or expiring."""
+        if _now() >= self._next_look:
+            await self._attempt("", self._look())
+            self._next_look = _now() + _LOOK_SECONDS
+        for name in [each for each, due in self._due.items() if due <= _now()]:
+            # First, so that a change that comes meanwhile makes the family due again.
+            del self._due[name]
+            self._published[name] = _now()
+            if not await self._attempt(name, self._publish(name)):
+                # Its bits are stored, and until they are published nobody is told anything wrong, only late.
+                self._due[name] = _now() + _RETRY_SECONDS
+        LISTS_WAITING.set(len(self._due))
+
+    async def _attempt(self, family: str, work: Awaitable[None]) -> bool:
+        try:
+            await work
+        except Exception as error:
+            if not (is_transient(error) or isinstance(error, Poison)):
                 raise
-            self._last[name] = now
+            log.warning("status lists wait", family=family, error=f"{type(error).__name__}: {error}"[:300])
+            return False
+        return True
+
+    async def _look(self) -> None:
+        """Take up what an instance that is gone stored and did not publish: at the start all, later what is old."""
+        now = self._clock()
+        for name in await self._store.unpublished(now if self._next_look == 0 else now - _LEFT_BEHIND):
+            self.changed(name)
+        if _now() >= self._next_renewal:
+            await self._renew(now)
+            self._next_renewal = _now() + self._valid.total_seconds() / 20
 
     async def _renew(self, now: datetime) -> None:
         for name in await self._store.family_names():
             family = await self._store.family(name)
-            if family is not None and now - family.changed_at > self._valid / 2:
-                later = replace(family, version=family.version + 1, changed_at=now.replace(microsecond=0))
-                if await self._store.put_family(later):
-                    self._waiting.add(name)
+            if (
+                family is not None
+                and now - family.changed_at > self._valid / 2
+                and await self._store.put_family(family.next(now.replace(microsecond=0)))
+            ):
+                self.changed(name)
 
     async def _publish(self, name: str) -> None:
         family = await self._store.family(name)
-        if family is None or family.published == family.version:
+        if family is None or (family.published == family.version and name not in self._overtaken):
             return
+        family = await self._sealed(family)
         await self._kafka.publish(await self._messages(family))
-        await self._store.mark_published(name, family.version)
+        self._overtaken.discard(name)
+        if not await self._store.mark_published(name, family.version):
+            # Another instance may have published a newer version before ours, and the topic keeps what came last.
+            self._overtaken.add(name)
+            self.changed(name)
+
+    async def _sealed(self, family: Family) -> Family:
+        """The family with all that its signed lists depend on stored, so that the same version gives the same bytes.
+
+        Raises:
+            Poison: ISSUER_NOT_READY, the member has no signing key in use here.
+        """
+        while family.seal is None or not self._signer.holds(family.seal.multikey):
+            now = self._clock().replace(microsecond=0)
+            issuer = self._catalog.issuers.get(family.issuer)
+            if issuer is None:
+                raise Transient(f"the catalog has no member {family.issuer} yet")
+            multikey = self._signer.key_for(issuer, now)
+            if family.seal is None:
+                seal = Seal(multikey, family.changed_at + self._valid, self._ttl_ms)
+                await self._store.seal(family.name, family.version, seal)
+            else:
+                # Under this version there may be a list on the topic, and we can no longer make the same one.
+                await self._store.put_family(family.next(now))
+            stored = await self._store.family(family.name)
+            assert stored is not None  # families are never deleted
+            family = stored
+        return family
 
     async def _messages(self, family: Family) -> list[Message]:
-        """The family's signed lists: functions of what is stored, so the same version gives the same bytes."""
-        issuer = self._catalog.issuers.get(family.issuer)
-        multikey = None if issuer is None else domain.active_key(issuer, self._signer.holds)
-        if issuer is None or multikey is None:
-            raise Poison(Code.ISSUER_NOT_READY, f"the signing keys file has no key in use of {family.issuer}")
-        method = verification_method(issuer.did, multikey)
-        unsigned = [self._unsigned(family, purpose, issuer.did) for purpose in Purpose]
-        signed = await self._signer.sign_all([ToSign(each, multikey, method, family.changed_at) for each in unsigned])
+        assert family.seal is not None
+        method = verification_method(self._addresses.did(family.issuer), family.seal.multikey)
+        unsigned = [self._unsigned(family, family.seal, purpose) for purpose in Purpose]
+        signed = await self._signer.sign_all(
+            [ToSign(each, family.seal.multikey, method, family.changed_at) for each in unsigned]
+        )
         return [self._message(family, purpose, credential) for purpose, credential in zip(Purpose, signed, strict=True)]
 
-    def _unsigned(self, family: Family, purpose: Purpose, did: str) -> dict[str, Any]:
+    def _unsigned(self, family: Family, seal: Seal, purpose: Purpose) -> dict[str, Any]:
         return status_list_credential(
-            list_id=self._addresses.status_list(family.name, purpose), issuer=did, purpose=purpose.value,
-            bits=decode(family.bits[purpose.value]), valid_from=family.changed_at,
-            valid_until=family.changed_at + self._valid, ttl_ms=int(self._ttl.total_seconds() * 1000),
+            list_id=self._addresses.status_list(family.name, purpose), issuer=self._addresses.did(family.issuer),
+            purpose=purpose.value, bits=decode(family.bits[purpose.value]), valid_from=family.changed_at,
+            valid_until=seal.valid_until, ttl_ms=seal.ttl_ms,
         )  # fmt: skip
 
     def _message(self, family: Family, purpose: Purpose, credential: dict[str, Any]) -> Message:
@@ -192,4 +233,5 @@ class StatusListPublisher:
         return message(STATUS_LISTS, body, key=name, event_id=event_id, source=SOURCE, time=family.changed_at)
 
 
-_LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00Z")
+def _now() -> float:
+    return asyncio.get_running_loop().time()

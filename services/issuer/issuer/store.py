@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from laurel.contracts.completions import CompletionRejected, RecordCoordinates
+from laurel.contracts.completions import CompletionRejected
 from laurel.contracts.credentials import StatusPosition
 from laurel.runtime.mongo import BulkWriteError, Collection, Database, ReturnDocument, duplicates_only
 
@@ -18,14 +18,14 @@ _CHUNK = 100  # ids a look-up
 class Intent:
     """What was decided to be signed, and what of it was drawn: `created` and the status position.
 
-    `digest` and `record` tell which event made it; signing it again gives the same bytes.
+    `digest` and `record` tell which event and which record of it made it; signing it again gives the same bytes.
     """
 
     credential_id: str
     event_source: str
     event_id: str
     digest: str
-    record: RecordCoordinates
+    record: str
     partner: str
     issuer: str
     achievement: str
@@ -37,11 +37,20 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """What else a version's signed lists depend on, chosen once and stored before they are published."""
+
+    multikey: str
+    valid_until: datetime
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A family of status lists: the encoded bits by purpose, and the credential version that set each index.
 
-    `published` is the newest version known to be on the topic; a crash between publishing and noting it only
-    publishes the same bytes again.
+    `seal` is absent until this version is about to be published. `published` is the newest version known to be
+    on the topic; a crash between publishing and noting it only publishes the same bytes again.
     """
 
     name: str
@@ -51,6 +60,11 @@ class Family:
     bits: dict[str, str]
     versions: dict[str, int]
     published: int
+    seal: Seal | None = None
+
+    def next(self, changed_at: datetime, **changes: Any) -> Family:
+        """The version after this one, not yet sealed."""
+        return replace(self, version=self.version + 1, changed_at=changed_at, seal=None, **changes)
 
 
 class Store:
@@ -127,10 +141,10 @@ class Store:
         return None if row is None else _family(row)
 
     async def put_family(self, family: Family) -> bool:
-        """Store the next version of a family; False when another instance stored that version first."""
+        """Store the next version of a family, unsealed; False when another instance stored that version first."""
         row = {
             "issuer": family.issuer, "version": family.version, "changed_at": family.changed_at, "bits": family.bits,
-            "versions": family.versions, "published": family.published, "unpublished": True,
+            "versions": family.versions, "published": family.published, "seal": None, "unpublished": True,
         }  # fmt: skip
         if family.version == 1:
             try:
@@ -143,15 +157,23 @@ class Store:
         result = await self._families.update_one({"_id": family.name, "version": family.version - 1}, {"$set": row})
         return result.matched_count == 1
 
-    async def mark_published(self, name: str, version: int) -> None:
-        """Note that `version` is on the topic, unless a newer one is waiting."""
+    async def seal(self, name: str, version: int, seal: Seal) -> None:
+        """Seal a version, unless it was sealed before or is no longer the newest."""
         await self._families.update_one(
-            {"_id": name, "version": version}, {"$set": {"published": version}, "$unset": {"unpublished": ""}}
+            {"_id": name, "version": version, "seal": None}, {"$set": {"seal": asdict(seal)}}
         )
 
-    async def unpublished(self) -> list[str]:
-        """The families whose newest version may not be on the topic yet."""
-        return [row["_id"] async for row in self._families.find({"unpublished": True}, {"_id": 1})]
+    async def mark_published(self, name: str, version: int) -> bool:
+        """Note that `version` is on the topic; False when it is no longer the newest."""
+        result = await self._families.update_one(
+            {"_id": name, "version": version}, {"$set": {"published": version}, "$unset": {"unpublished": ""}}
+        )
+        return result.matched_count == 1
+
+    async def unpublished(self, changed_by: datetime) -> list[str]:
+        """The families whose newest version may not be on the topic, though it was stored by then."""
+        rows = self._families.find({"unpublished": True}, {"_id": 1, "changed_at": 1})
+        return [row["_id"] async for row in rows if row["changed_at"] <= changed_by]
 
     async def family_names(self) -> list[str]:
         """All families there are."""
@@ -161,7 +183,7 @@ class Store:
 def _intent_row(intent: Intent) -> dict[str, Any]:
     return {
         "_id": intent.credential_id, "event": {"source": intent.event_source, "id": intent.event_id},
-        "digest": intent.digest, "record": intent.record.model_dump(), "partner": intent.partner,
+        "digest": intent.digest, "record": intent.record, "partner": intent.partner,
         "issuer": intent.issuer, "achievement": intent.achievement, "position": intent.position.model_dump(),
         "multikey": intent.multikey, "verification_method": intent.verification_method, "created": intent.created,
         "document": intent.document,
@@ -171,7 +193,7 @@ def _intent_row(intent: Intent) -> dict[str, Any]:
 def _intent(row: dict[str, Any]) -> Intent:
     return Intent(
         credential_id=row["_id"], event_source=row["event"]["source"], event_id=row["event"]["id"],
-        digest=row["digest"], record=RecordCoordinates(**row["record"]), partner=row["partner"],
+        digest=row["digest"], record=row["record"], partner=row["partner"],
         issuer=row["issuer"], achievement=row["achievement"], position=StatusPosition(**row["position"]),
         multikey=row["multikey"], verification_method=row["verification_method"], created=row["created"],
         document=row["document"],
@@ -182,4 +204,5 @@ def _family(row: dict[str, Any]) -> Family:
     return Family(
         name=row["_id"], issuer=row["issuer"], version=row["version"], changed_at=row["changed_at"],
         bits=row["bits"], versions=row["versions"], published=row["published"],
+        seal=None if row["seal"] is None else Seal(**row["seal"]),
     )  # fmt: skip
