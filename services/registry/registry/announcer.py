@@ -14,10 +14,11 @@ from laurel.contracts.status import StatusHeartbeat
 from laurel.contracts.topics import STATUS_CHANGES, Message, message
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
-from laurel.runtime.faults import Poison, is_transient
+from laurel.runtime.faults import is_transient
 from laurel.runtime.record import Record
 
-from registry.domain import SOURCE, StoredCredential, status_changed
+from registry.domain import SOURCE, status_changed
+from registry.rows import StoredCredential
 from registry.store import Store
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ class Announcer:
         try:
             yield
         except Exception as error:
-            if not is_transient(error) or isinstance(error, Poison):
+            if not is_transient(error):
                 self._settle(partitions)
             raise
         self._settle(partitions)

@@ -21,9 +21,10 @@ from laurel.runtime.health import Health
 from pydantic import Field, SecretStr, ValidationError
 
 from registry.announcer import Publish
-from registry.domain import SOURCE, StoredRequest
+from registry.domain import SOURCE
 from registry.outcomes import Outcomes
 from registry.publisher import CatalogPublisher
+from registry.rows import StoredRequest
 from registry.store import Store
 
 WAIT_SECONDS = 10.0

@@ -10,9 +10,8 @@ from typing import Any
 
 import orjson
 from laurel.contracts.addresses import Addresses, verification_method
-from laurel.contracts.base import Contract, CredentialId, Digest, Line, Moment, Slug
 from laurel.contracts.catalog import IssuerPublished, PartnerPublished
-from laurel.contracts.credentials import CredentialIssued, StatusPosition
+from laurel.contracts.credentials import CredentialIssued
 from laurel.contracts.envelope import Envelope, derived_id
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.signature import SignatureHeader, check
@@ -24,89 +23,10 @@ from laurel.credentials.errors import CredentialError
 from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.lint import issuer_id, lint
 
+from registry.rows import Applied, HistoryEntry, StoredCredential, StoredList, StoredRequest
+
 SOURCE = "urn:laurel:registry"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,100}")
-
-
-class HistoryEntry(Contract):
-    """One status and how it came to be. `at` is when the request was accepted; it was drawn once and stored."""
-
-    version: int
-    state: State
-    at: Moment
-    by: str
-    reason: Line | None = None
-    action: Action | None = None
-    request: str
-
-
-class StoredCredential(Contract):
-    """A registered credential. `document` is the signed JSON as it is served; the newest history entry is current."""
-
-    id: CredentialId
-    token: str
-    document: str
-    digest: Digest
-    issuer: Slug
-    achievement: Slug
-    partner: Slug
-    position: StatusPosition
-    state: State
-    version: int
-    history: tuple[HistoryEntry, ...]
-    issued_at: Moment
-
-
-class StoredList(Contract):
-    """The newest signed version of a status list."""
-
-    list_id: str
-    issuer: Slug
-    version: int
-    document: str
-    digest: Digest
-    ttl_ms: int
-
-
-class Applied(Contract):
-    """A request that was carried out, now or before."""
-
-    state: State
-    version: int
-    changed_at: Moment
-
-
-class Refused(Contract):
-    """A request that was not carried out, and why."""
-
-    code: Code
-    pointer: str
-    detail: str
-
-    def rejection(self) -> Rejected:
-        """The refusal as it is raised."""
-        return Rejected(self.code, self.pointer, self.detail)
-
-
-class StoredRequest(Contract):
-    """A status request from its acceptance on. `digest` is of the event's body.
-
-    `partner` is who signed it; it is None for what the registry's own API accepted.
-    """
-
-    id: str
-    partner: Slug | None = None
-    credential: CredentialId
-    digest: Digest
-    accepted_at: Moment
-    applied: Applied | None = None
-    refused: Refused | None = None
-
-    @property
-    def decided(self) -> bool:
-        """Whether there is an outcome."""
-        return self.applied is not None or self.refused is not None
-
 
 # --- Registering -----------------------------------------------------------------------------------------------
 

@@ -23,18 +23,9 @@ from laurel.runtime.record import Record, read_event
 from prometheus_client import Counter
 
 from registry.announcer import Announcer, Trace
-from registry.domain import (
-    SOURCE,
-    Refused,
-    StoredCredential,
-    StoredRequest,
-    application,
-    authorised_partner,
-    changed,
-    registration,
-    signed_list,
-)
+from registry.domain import SOURCE, application, authorised_partner, changed, registration, signed_list
 from registry.outcomes import Outcomes
+from registry.rows import Refused, StoredCredential, StoredRequest
 from registry.store import Overtaken, Store
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from contextlib import suppress
 
-from registry.domain import StoredRequest
+from registry.rows import StoredRequest
 from registry.store import Store
 
 _LOOK_EVERY = 0.02

@@ -15,7 +15,7 @@ from laurel.contracts.catalog import AchievementPublished, Consortium, IssuerPub
 from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
 
 from registry.catalog import Kind, StoredEntry, entry_key
-from registry.domain import StoredCredential, StoredList, StoredRequest
+from registry.rows import StoredCredential, StoredList, StoredRequest
 
 Stored = TypeVar("Stored", bound=Contract)
 Row = dict[str, Any]

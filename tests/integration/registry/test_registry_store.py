@@ -14,7 +14,8 @@ from laurel.runtime.faults import Poison, Transient
 from laurel.runtime.record import Record
 from registry.announcer import Announcer, Heartbeat
 from registry.catalog import Kind, plan
-from registry.domain import Applied, Refused, StoredList, application
+from registry.domain import application
+from registry.rows import Applied, Refused, StoredList
 from registry.store import Overtaken, Store
 from support.world import EPOCH, World
 from unit.registry.issuing import Issuer

@@ -7,7 +7,8 @@ from typing import Any
 
 from laurel.contracts.credentials import CredentialIssued
 from laurel.contracts.status import Action, StatusChangeRequested
-from registry.domain import StoredCredential, StoredRequest, changed, registration
+from registry.domain import changed, registration
+from registry.rows import StoredCredential, StoredRequest
 from support.world import EPOCH
 from unit.registry.issuing import Issuer
 

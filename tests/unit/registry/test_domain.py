@@ -15,9 +15,7 @@ from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.status import Action, Purpose, State, StatusChanged, StatusListSigned
 from laurel.contracts.topics import STATUS_CHANGES, Message
 from registry.domain import (
-    Refused,
     Standing,
-    StoredCredential,
     application,
     authorised_partner,
     changed,
@@ -28,6 +26,7 @@ from registry.domain import (
     standing,
     status_changed,
 )
+from registry.rows import Refused, StoredCredential
 from support.world import EPOCH, World, key
 from unit.registry.issuing import ISSUED_AT, Issuer
 from unit.registry.states import accepted, changed_by, filed, wish

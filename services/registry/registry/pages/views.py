@@ -21,7 +21,8 @@ from laurel.credentials.model import (
     to_document,
 )
 
-from registry.domain import Standing, StoredCredential, standing
+from registry.domain import Standing, standing
+from registry.rows import StoredCredential
 
 _MEANING = {
     Standing.ACTIVE: "This credential is in force.",
