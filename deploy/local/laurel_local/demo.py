@@ -122,10 +122,10 @@ async def follow(run: Run, watcher: Watcher) -> None:
 def show_rejections(run: Run, tally: Tally) -> None:
     """Each refused event with its reason."""
     table = Table(title="Refused, each with its reason", title_justify="left", title_style="bold", pad_edge=False)
-    for heading in ("code", "where", "why"):
+    for heading in ("event", "code", "where", "why"):
         table.add_column(heading, overflow="fold")
     for each in sorted(tally.rejected, key=lambda body: body.code):
-        table.add_row(each.code.value, each.pointer or "the event", each.detail)
+        table.add_row(each.event_id or "unreadable", each.code.value, each.pointer or "/", each.detail)
     run.console.print(table)
 
 
@@ -138,11 +138,15 @@ async def verify(run: Run, client: httpx.AsyncClient, credential: dict[str, Any]
     return body
 
 
-def show_verification(run: Run, answer: dict[str, Any]) -> None:
-    """The verifier's steps."""
+def show_verification(run: Run, answer: dict[str, Any], *, unlike: dict[str, Any] | None = None) -> None:
+    """The verifier's steps, or those that differ from an earlier answer's."""
     marks = {"valid": "[green]✓[/]", "invalid": "[red]✗[/]", "unknown": "[yellow]?[/]"}
+    earlier = unlike["steps"] if unlike else []
     for step in answer["steps"]:
-        run.console.print(f"  {marks[step['outcome']]} {step['name']:<12} {step['detail']}", highlight=False)
+        if step not in earlier:
+            run.console.print(
+                f"  {marks[step['outcome']]} {step['name']:<18} {step['detail']}", highlight=False, soft_wrap=True
+            )
 
 
 async def revoke_and_time(
@@ -196,7 +200,7 @@ async def tell_the_story(run: Run) -> dict[str, Any]:
         show_verification(run, before)
         console.rule("[bold]Revocation", align="left")
         milliseconds, after = await revoke_and_time(run, client, first)
-        show_verification(run, after)
+        show_verification(run, after, unlike=before)
         console.print(f"  the verifier said so [bold]{milliseconds:.0f} ms[/] after the request", highlight=False)
     await _until(lambda: watcher.tally.mails[Occasion.REVOKED] == 1)
     await watcher.stop()
