@@ -93,6 +93,10 @@ def _b64(raw: bytes) -> str:
 
 def _unb64(text: str) -> bytes:
     try:
-        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (ValueError, TypeError):
-        raise _wrong("The JWS is not base64url.") from None
+        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        raw = b""
+    # The decoder overlooks foreign characters and spare bits; one signature shall have one spelling.
+    if _b64(raw) != text:
+        raise _wrong("The JWS is not base64url without padding.")
+    return raw
