@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
+from laurel.credentials.values import is_absolute_iri
+
 
 class Contract(BaseModel):
     """A body that travels: camelCase on the wire, frozen, and blind to fields it does not know (so that a
@@ -38,7 +40,14 @@ def _http_url(url: str) -> str:
     scheme, _, rest = url.partition("://")
     if scheme not in ("http", "https") or not rest or any(char.isspace() or char in '<>"' for char in url):
         raise ValueError("must be an absolute http or https URL")
-    return url
+    return _iri(url)
+
+
+def _iri(text: str) -> str:
+    # What is not one cannot be signed, and would stop the issuer where the sender should have been told.
+    if not is_absolute_iri(text):
+        raise ValueError("has characters that an address cannot have, such as { or |: percent-encode them")
+    return text
 
 
 _CLEAN = AfterValidator(_no_control_characters)
@@ -49,7 +58,10 @@ Reference = Annotated[str, Field(min_length=1, max_length=200), _CLEAN]
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\r\n]*$"), _CLEAN]
 Text = Annotated[str, Field(min_length=1, max_length=4000), _CLEAN]
 Url = Annotated[str, Field(min_length=8, max_length=2000, json_schema_extra=_WEB), _CLEAN, AfterValidator(_http_url)]
-Uri = Annotated[str, Field(min_length=3, max_length=2000, pattern=r'^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$'), _CLEAN]
+Uri = Annotated[
+    str, Field(min_length=3, max_length=2000, pattern=r'^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$'), _CLEAN,
+    AfterValidator(_iri),
+]  # fmt: skip
 Did = Annotated[str, Field(min_length=8, max_length=500, pattern=r'^did:[a-z0-9]+:[^\s#?<>"]+$')]
 CredentialId = Annotated[str, Field(min_length=8, max_length=500, json_schema_extra=_WEB), AfterValidator(_http_url)]
 Multikey = Annotated[str, Field(pattern=r"^z[1-9A-HJ-NP-Za-km-z]{40,80}$")]
