@@ -36,7 +36,10 @@ compose-env: setup ## make the secrets that docker-compose.yml wants (.env and .
 	@$(PY) -m laurel_local.compose_env
 
 test: setup ## all tests, on the embedded stack and on Apache Kafka
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	@$(if $(ARGS),true,for part in '*/laurel/contracts/*' '*/laurel/credentials/*' '*/domain.py'; do \
+		.venv/bin/coverage report --include="$$part" --fail-under=95 || exit 1; done)
+	@cat var/tests-not-run.txt 2>/dev/null || true
 
 check: setup ## formatting, lint, types, import rules, generated documents
 	@.venv/bin/ruff format --check .

@@ -13,12 +13,27 @@ from laurel.runtime.settings import KafkaSettings
 from laurel_local.broker import ApacheKafka, Broker, EmbeddedBroker, Unavailable
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
+from support.containers import docker_answers
 from support.kafka_admin import delete_topics
 from support.world import World
 
 # A session timeout that short is for tests: the embedded broker lets half of it pass before a group starts.
 SESSION_TIMEOUT_MS = 1500
 KAFKA_SESSION_TIMEOUT_MS = 6000  # Apache Kafka takes no less
+
+
+NOT_RUN = Path("var/tests-not-run.txt")
+"""What could not be run, for `make test` to say last."""
+
+
+def pytest_sessionstart() -> None:
+    """A new run forgets what the last one could not do."""
+    NOT_RUN.unlink(missing_ok=True)
+
+
+def pytest_report_header() -> str:
+    """Say at the top whether the tests in containers are among those collected."""
+    return f"containers: {'a Docker engine answers' if docker_answers() else 'no Docker engine answers'}"
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +45,8 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKaf
     except Unavailable as reason:
         if os.environ.get("CI") == "true":
             raise
+        NOT_RUN.parent.mkdir(exist_ok=True)
+        NOT_RUN.write_text(f"NOT RUN: every test on Apache Kafka, because {reason}\n")
         pytest.skip(f"Apache Kafka could not be obtained: {reason}")
     yield broker
     broker.stop()

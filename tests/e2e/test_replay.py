@@ -130,7 +130,7 @@ async def test_every_handler_run_again_leaves_state_and_published_bytes_as_they_
     kafka_settings: KafkaSettings, database: EmbeddedDatabase, database_name: str, mailbox: Mailbox, world: World,
     tmp_path: Path, wired: Wired,
 ) -> None:  # fmt: skip
-    builds = builders(kafka_settings, database, database_name, mailbox, world, tmp_path)
+    builds = builders(kafka_settings, database.url, database_name, mailbox, world, tmp_path)
     async with running(builds) as system:
         await live_through_it(system, kafka_settings, world, mailbox)
     wired.clear()

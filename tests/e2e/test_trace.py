@@ -44,7 +44,7 @@ async def test_one_trace_leads_from_the_partner_through_issuer_and_registry_to_t
     kafka_settings: KafkaSettings, database: EmbeddedDatabase, database_name: str, mailbox: Mailbox, world: World,
     tmp_path: Path, spans: InMemorySpanExporter,
 ) -> None:  # fmt: skip
-    builds = builders(kafka_settings, database, database_name, mailbox, world, tmp_path)
+    builds = builders(kafka_settings, database.url, database_name, mailbox, world, tmp_path)
     async with running(builds) as system:
         await system.apply_catalog(world)
         partner = PartnerClient(

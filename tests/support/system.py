@@ -20,7 +20,6 @@ import verifier.app
 import verifier.config
 from fastapi import FastAPI
 from laurel.runtime.settings import KafkaSettings
-from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
 
 from support.world import World
@@ -61,7 +60,7 @@ def bearer(token: str = ADMIN_TOKEN) -> dict[str, str]:
 
 
 def builders(
-    kafka: KafkaSettings, database: EmbeddedDatabase, name: str, mailbox: Mailbox, world: World, directory: Path
+    kafka: KafkaSettings, mongo_url: str, name: str, mailbox: Mailbox, world: World, directory: Path
 ) -> dict[str, Callable[[], FastAPI]]:
     """What makes each service, as often as it is called, on the same broker and databases."""
     keys = directory / "signing-keys.json"
@@ -70,7 +69,7 @@ def builders(
     )
     keys.chmod(0o600)
     common: dict[str, Any] = {**kafka.model_dump(), "public_url": world.public_url}
-    mongo: dict[str, Any] = {"mongo_url": database.url}
+    mongo: dict[str, Any] = {"mongo_url": mongo_url}
     issuer_settings = issuer.config.IssuerSettings(
         **common, **mongo, mongo_database=f"{name}-issuer", master_key=MASTER_KEY, signing_keys_file=keys,
         status_list_interval_seconds=0.1,

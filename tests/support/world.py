@@ -119,8 +119,10 @@ class World:
     def catalog_messages(self) -> list[Message]:
         """What the registry would put on `catalog.v1`."""
         return [
-            message(CATALOG, body, key=body.id, event_id=f"catalog-{type(body).__name__}-{body.id}-{body.version}",
-                    source="urn:laurel:registry", time=EPOCH)
+            message(
+                CATALOG, body, key=f"{type(body).__name__}/{body.id}", source="urn:laurel:registry", time=EPOCH,
+                event_id=f"catalog-{type(body).__name__}-{body.id}-{body.version}",
+            )
             for body in self.published()
         ]  # fmt: skip
 
