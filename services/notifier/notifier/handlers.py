@@ -22,9 +22,9 @@ class Handlers:
     """One method a topic. Each writes what is not there yet, so that a replay changes nothing, and then wakes the
     worker.
 
-    Credential, recipient and status travel on topics of their own and arrive in any order: a row is written
-    before what it may wait for is looked up, and what is waited for is written before the rows are made due, so
-    one of the two always sees the other.
+    Credential, recipient and status travel on topics of their own and arrive in any order: a row waits for what is
+    missing, and what arrives makes the rows due that wait for it. Should the two just miss each other, the row is
+    looked at again in its own time.
     """
 
     def __init__(self, store: Store, *, recipient_days: int, wake: Callable[[], None], clock: Clock) -> None:
@@ -42,9 +42,6 @@ class Handlers:
             if isinstance(body, CredentialIssued)
         ]
         await self._store.add_deliveries(rows)
-        await self._store.arrived(
-            Missing.ISSUED_MAIL, [delivery_id(row.credential, Occasion.REVOKED) for row in rows], now
-        )
         self._wake()
 
     async def recipients(self, records: Sequence[Record]) -> None:

@@ -22,6 +22,7 @@ from notifier.domain import (
 )
 
 Document = dict[str, Any]
+_IDS_AT_ONCE = 50
 
 
 class Store:
@@ -94,12 +95,15 @@ class Store:
         await self._make_due(issued_row_ids, {"in_hand": False, "unreported": False}, now)
 
     async def _make_due(self, row_ids: Sequence[str], condition: Document, now: datetime) -> None:
-        if row_ids:
-            open_row = {"state": DeliveryState.OPEN.value, **condition}
-            await self._deliveries.bulk_write(
-                [UpdateOne({"_id": row_id, **open_row}, {"$set": {"due_at": now}}) for row_id in row_ids],
-                ordered=False,
-            )
+        """Few rows meet the condition, as a rule, and a look costs much less than a write. A row that meets it only
+        after the look is not forgotten: every open row has a time at which it is looked at again."""
+        open_row = {"state": DeliveryState.OPEN.value, **condition}
+        for start in range(0, len(row_ids), _IDS_AT_ONCE):
+            asked = {"_id": {"$in": list(row_ids[start : start + _IDS_AT_ONCE])}, **open_row}
+            found = await self._deliveries.find(asked, {"_id": 1}).to_list(None)
+            if found:
+                changes = [UpdateOne({"_id": row["_id"], **open_row}, {"$set": {"due_at": now}}) for row in found]
+                await self._deliveries.bulk_write(changes, ordered=False)
 
     async def lease(self, seen: Delivery, wording: Wording, now: datetime, until: datetime) -> bool:
         """Take a row in hand and record that an attempt begins, unless somebody else was faster."""
