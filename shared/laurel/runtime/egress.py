@@ -54,7 +54,11 @@ class Egress:
             Refused: the address is not allowed, or the answer is not of a bearable size.
             Transient: no answer in time.
         """
-        if is_loopback(url):
+        try:
+            loopback = is_loopback(url)
+        except ValueError:
+            raise Refused(f"{url[:200]!r} is not a URL") from None
+        if loopback:
             if not self._allow_loopback:
                 raise Refused(f"{url} is on this machine, which is not allowed here")
         elif not url.startswith("https://"):
@@ -67,10 +71,10 @@ class Egress:
                     if len(received) > self._limit:
                         raise Refused(f"{url} answered with more than {self._limit} bytes")
                 return Answer(answer.status_code, received)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise Refused(f"{url[:200]!r} is not a URL") from None
         except httpx.HTTPError as error:
             raise Transient(f"{url} could not be fetched: {type(error).__name__}") from None
-        except httpx.InvalidURL:
-            raise Refused(f"{url[:200]!r} is not a URL") from None
 
     async def close(self) -> None:
         """Let go of the connections."""
