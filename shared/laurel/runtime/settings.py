@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from ipaddress import ip_address
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 EXIT_BAD_SETTINGS = 2
 PREFIX = "LAUREL_"
@@ -84,7 +85,11 @@ def load(settings: type[Loaded]) -> Loaded:
         return settings()
     except ValidationError as error:
         sys.stderr.write("".join(f"{line}\n" for line in complaints(error)))
-        sys.exit(EXIT_BAD_SETTINGS)
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))  # the library tells the field only in words
+        name = PREFIX + field[1].upper() if field else "a setting"
+        sys.stderr.write(f"{name} cannot be used: it must be a JSON list, such as [5, 60, 600].\n")
+    sys.exit(EXIT_BAD_SETTINGS)
 
 
 def complaints(error: ValidationError) -> list[str]:
