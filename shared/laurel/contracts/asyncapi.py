@@ -87,7 +87,7 @@ def _message(topic: Topic, event_type: str, example: Example) -> Document:
 
 
 def _operations(topic: Topic) -> Iterator[tuple[str, Document]]:
-    """Who sends and who receives what; Laurel's own services read as one consumer group each."""
+    """Who sends and who receives what."""
     channel = f"#/channels/{topic.name}"
     for action, verb, parties in (("send", "writes", topic.writers), ("receive", "reads", topic.readers)):
         for party in parties:
