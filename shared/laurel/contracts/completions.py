@@ -6,7 +6,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from laurel.contracts.base import Contract, CredentialId, Email, Language, Line, Moment, Reference, Slug, Text, Url
+from laurel.contracts.base import (
+    Contract,
+    CredentialId,
+    Email,
+    Language,
+    Line,
+    Moment,
+    Reference,
+    Score,
+    Slug,
+    Text,
+    Url,
+)
 from laurel.contracts.errors import Code
 
 
@@ -43,7 +55,7 @@ class CompletionRecorded(Contract):
     """Who completed."""
     completed_at: Moment
     """When: neither in the future nor further back than the issuer accepts."""
-    score: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f]+$")] | None = None
+    score: Score | None = None
     """The result, as the partner words it."""
     evidence: Annotated[tuple[CompletionEvidence, ...], Field(max_length=10)] = ()
     """Public pages that show the work."""
