@@ -121,7 +121,7 @@ class Kafka:
         self._broker = KafkaBroker(
             settings.kafka_bootstrap, acks="all", enable_idempotence=settings.kafka_idempotence,
             allow_auto_create_topics=False, max_batch_size=256 * 1024, max_request_size=_MAX_REQUEST,
-            graceful_timeout=10.0, logger=logging.getLogger("faststream"), log_level=logging.DEBUG,
+            graceful_timeout=10.0, logger=logging.getLogger("laurel.faststream"), log_level=logging.DEBUG,
             client_id=f"laurel-{service}",
         )  # fmt: skip
         health.check_live("kafka", self._stuck)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -175,6 +176,9 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         server.should_exit = True
 
     lifecycle.on_failure = give_up
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # The server raises the signal again once it has shut down; ending in order is no accident to die of.
+        signal.signal(number, lambda *_: None)
     server.run()
     if lifecycle.health.failure:
         sys.exit(1)

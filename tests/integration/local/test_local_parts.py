@@ -17,6 +17,7 @@ from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
 from laurel_local.processes import StartError, free_port
 from pymongo import MongoClient
+from support.missing import not_here
 
 
 async def create_topic(broker: Broker, topic: str) -> None:
@@ -94,7 +95,7 @@ async def test_apache_kafka_keeps_its_data(tmp_path: Path) -> None:
             moved.stop()
         assert found == [b"a", b"b", b"c", b"d"]
     except Unavailable as reason:
-        pytest.skip(str(reason))
+        not_here(str(reason))
     finally:
         broker.stop()
 
@@ -117,8 +118,9 @@ def test_apache_kafka_needs_maven_only_to_be_downloaded(tmp_path: Path, monkeypa
 
 
 @pytest.mark.kafka
-@pytest.mark.skipif(shutil.which("mvn") is None, reason="Maven is not here")
 def test_an_unreachable_maven_central_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("mvn") is None:
+        not_here("Maven is not installed")
     mirror = "<mirror><id>closed</id><mirrorOf>*</mirrorOf><url>http://127.0.0.1:1/</url></mirror>"
     (tmp_path / ".m2").mkdir()
     (tmp_path / ".m2" / "settings.xml").write_text(f"<settings><mirrors>{mirror}</mirrors></settings>")
