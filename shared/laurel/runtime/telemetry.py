@@ -47,6 +47,7 @@ def configure(service: str, *, log_level: str = "info", otlp_endpoint: str | Non
     )
     _route_library_logs()
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it logs each reconnection attempt; we log that we wait
+    logging.getLogger("laurel.faststream").setLevel(logging.ERROR)  # it warns that topics are not made on the fly
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"laurel-{service}"}))
     if otlp_endpoint:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=otlp_endpoint)))
