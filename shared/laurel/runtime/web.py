@@ -100,6 +100,8 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         finding = error.errors()[0]
+        if finding["type"] == "json_invalid":  # found at a place in the text, which is no field
+            return problem(400, Code.INVALID_BODY, "The body is not JSON: correct it.")
         where = tuple(finding["loc"])[1:]
         return problem(400, Code.INVALID_BODY, f"The field {pointer_of(where) or '/'} is not right: {finding['msg']}.",
                        pointer_of(where))  # fmt: skip
