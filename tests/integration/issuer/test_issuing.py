@@ -2,74 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
-from issuer.app import build
+from integration.issuer.running import bodies, completion_records, everything, handle, running, update
 from issuer.config import IssuerSettings
+from laurel.contracts.addresses import verification_method
+from laurel.contracts.catalog import IssuerKey, IssuerPublished, PartnerPublished
 from laurel.contracts.errors import Code
-from laurel.contracts.topics import (
-    COMPLETIONS,
-    CREDENTIALS,
-    DEAD_LETTERS,
-    RECIPIENTS,
-    REJECTED_COMPLETIONS,
-    Message,
-    Topic,
-)
+from laurel.contracts.topics import COMPLETIONS, CREDENTIALS, DEAD_LETTERS, RECIPIENTS, REJECTED_COMPLETIONS, Message
 from laurel.credentials.cryptosuites import verify_proof
-from laurel.credentials.keys import VerificationMethod
-from laurel.runtime.lifecycle import Lifecycle
-from laurel.runtime.settings import KafkaSettings
-from laurel_local.database import EmbeddedDatabase
+from laurel.credentials.keys import SigningKey, VerificationMethod
 from support.log import publish, read_topic
 from support.waiting import eventually
-from support.world import API_KEY, EPOCH, World
-
-MASTER_KEY = "0123456789abcdef-master-key-for-tests"
+from support.world import EPOCH, World, key
 
 
 @pytest.fixture(params=["motor", "pymongo"])
-def settings(
-    request: pytest.FixtureRequest, kafka_settings: KafkaSettings, database: EmbeddedDatabase, database_name: str,
-    tmp_path: Path, world: World,
-) -> IssuerSettings:  # fmt: skip
-    keys = tmp_path / "keys.json"
-    keys.write_bytes(
-        orjson.dumps(
-            [{"issuer": name, "secretKeyMultibase": key.to_multibase()} for name, key in world.members.items()]
-        )
-    )
-    keys.chmod(0o600)
-    return IssuerSettings(
-        **kafka_settings.model_dump(), mongo_url=database.url, mongo_database=database_name,
-        mongo_driver=request.param, public_url=world.public_url, master_key=MASTER_KEY, signing_keys_file=keys,
-        status_list_interval_seconds=0.1,
-    )  # fmt: skip
+def settings(request: pytest.FixtureRequest, settings: IssuerSettings) -> IssuerSettings:
+    return settings.model_copy(update={"mongo_driver": request.param})
 
 
-@asynccontextmanager
-async def running(settings: IssuerSettings) -> AsyncIterator[FastAPI]:
-    app = build(settings, clock=lambda: EPOCH)
-    lifecycle: Lifecycle = app.state.lifecycle
-    async with lifecycle:
-        yield app
+def north(world: World) -> IssuerPublished:
+    return next(each for each in world.published() if isinstance(each, IssuerPublished) and each.id == "north")
 
 
-async def bodies(settings: KafkaSettings, topic: Topic, count: int) -> list[dict[str, Any]]:
-    async def enough() -> list[dict[str, Any]]:
-        found = [orjson.loads(record.value or b"{}") for record in await read_topic(settings, topic)]
-        return found if len(found) >= count else []
-
-    return await eventually(enough, what=f"{count} events on {topic.name}")
+def campus(world: World) -> PartnerPublished:
+    return next(each for each in world.published() if isinstance(each, PartnerPublished) and each.id == "campus")
 
 
 def bad_events(world: World) -> dict[Code, Message]:
@@ -141,55 +104,114 @@ async def test_a_replay_of_the_whole_topic_publishes_the_same_bytes_and_changes_
     settings: IssuerSettings, world: World
 ) -> None:
     await publish(settings, world.catalog_messages())
-    await publish(settings, [world.completion(f"e{number}", learner=number) for number in range(6)])
-    await publish(settings, list(bad_events(world).values()))
-    app = build(settings, clock=lambda: EPOCH)
-    async with app.state.lifecycle:
-        await bodies(settings, CREDENTIALS, 6)
-        await bodies(settings, REJECTED_COMPLETIONS, 9)
+    sent = [world.completion(f"e{number}", learner=number) for number in range(6)]
+    await publish(settings, [*sent, sent[0], *bad_events(world).values()])
+    async with running(settings):
+        await bodies(settings, CREDENTIALS, 7)
+        await bodies(settings, REJECTED_COMPLETIONS, 10)
     first = await everything(settings)
-    later = build(settings.model_copy(), clock=lambda: EPOCH + timedelta(days=40))
-    handler = next(each for each in later.state.handlers if type(each).__name__ == "CompletionHandler")
-    kafka = handler.kafka
-    await handler.catalog.start()
-    await kafka.start()
-    await handler(await read_topic(settings, COMPLETIONS))
-    await kafka.stop()
-    await handler.catalog.stop()
+    # Since then the partner was given another key and source, so that each of its old events would be refused now.
+    retired = tuple(each.model_copy(update={"retired": EPOCH}) for each in campus(world).keys)
+    await publish(settings, [update(campus(world), keys=retired, sources=("https://campus.example.org/new",))])
+    await handle(settings, await completion_records(settings), clock=lambda: EPOCH + timedelta(days=4000))
     again = await everything(settings)
     for topic, events in first.items():
-        assert set(again[topic]) == set(events)
-        assert len(again[topic]) == 2 * len(events)
+        assert sorted(again[topic], key=str) == sorted(events * 2, key=str)
 
 
-async def everything(settings: KafkaSettings) -> dict[str, list[tuple[bytes | None, bytes, bytes | None]]]:
-    """All that the issuer published, as key, id and value."""
-    found = {}
-    for topic in (CREDENTIALS, RECIPIENTS, REJECTED_COMPLETIONS):
-        records = await read_topic(settings, topic)
-        found[topic.name] = [(each.key, dict(each.headers)["ce_id"], each.value) for each in records]
-    return found
-
-
-async def test_a_completion_over_http_takes_the_same_way_in(settings: IssuerSettings, world: World) -> None:
+async def test_a_rejection_names_the_partner_that_signed_not_the_owner_of_the_claimed_source(
+    settings: IssuerSettings, world: World
+) -> None:
     await publish(settings, world.catalog_messages())
-    async with running(settings) as app:
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://issuer")
-        learner = {"reference": "s-1", "name": "Ana", "email": "ana@example.org"}
-        data: dict[str, Any] = {"achievement": "welding", "completedAt": "2026-05-01T10:00:00Z", "learner": learner}
-        good: dict[str, Any] = {"id": "h-1", "data": data}
-        bearer = {"Authorization": f"Bearer {API_KEY}"}
-        answer = await client.post("/completions", json=good, headers=bearer)
-        assert answer.status_code == 202, answer.text
-        (issued,) = await bodies(settings, CREDENTIALS, 1)
-        assert answer.json()["completions"][0]["credential"] == issued["id"]
+    foreign = "https://forge.example.org/lms"
+    await publish(settings, [
+        world.completion("signed", source=foreign), world.completion("forged", source=foreign, kid="stranger-1"),
+        world.completion("unheard-of", source="https://nobody.example.org", kid="stranger-1"),
+    ])  # fmt: skip
+    async with running(settings):
+        rejected = {each["eventId"]: each for each in await bodies(settings, REJECTED_COMPLETIONS, 3)}
+    assert {name: each.get("partner") for name, each in rejected.items()} == {
+        "signed": "campus", "forged": "forge", "unheard-of": None,
+    }  # fmt: skip
 
-        refused = await client.post("/completions", json=good)
-        assert (refused.status_code, refused.json()["code"]) == (401, Code.UNAUTHORIZED)
-        foreign = good | {"data": data | {"achievement": "robotics"}}
-        refused = await client.post("/completions", json=foreign, headers=bearer)
-        assert (refused.status_code, refused.json()["pointer"]) == (403, "/data/achievement")
-        refused = await client.post("/completions", json=good | {"data": {}}, headers=bearer)
-        assert (refused.status_code, refused.json()["code"]) == (400, Code.INVALID_BODY)
-        refused = await client.post("/completions", content=b"x" * 3_000_000, headers=bearer)
-        assert (refused.status_code, refused.json()["code"]) == (413, Code.BODY_TOO_LARGE)
+
+async def test_a_topic_that_is_made_anew_does_not_inherit_what_was_decided_on_the_old_one(
+    settings: IssuerSettings, world: World
+) -> None:
+    """The database outlives the broker's disk: other records then lie where refused ones lay."""
+    await publish(settings, world.catalog_messages())
+    await publish(settings, [world.completion("bad", "juggling")])
+    (old,) = await completion_records(settings)
+    await handle(settings, [old])
+    await publish(settings, [world.completion("good")])
+    new = next(each for each in await completion_records(settings) if each.value != old.value)
+    await handle(settings, [replace(new, partition=old.partition, offset=old.offset)])
+    assert len(await bodies(settings, CREDENTIALS, 1)) == 1
+    assert len(await bodies(settings, REJECTED_COMPLETIONS, 1)) == 1
+
+
+WriteKeys = Callable[[dict[str, SigningKey]], Path]
+
+
+async def test_a_member_without_a_key_costs_only_its_own_completions(
+    settings: IssuerSettings, world: World, write_keys: WriteKeys
+) -> None:
+    write_keys({name: secret for name, secret in world.members.items() if name != "south"})
+    await publish(settings, world.catalog_messages())
+    mixed = [world.completion(f"{slug}-{number}", slug, learner=number)
+             for number in range(4) for slug in ("welding", "python")]  # fmt: skip
+    await publish(settings, mixed)
+    async with running(settings):
+        letters = await bodies(settings, DEAD_LETTERS, 4)
+        issued = await bodies(settings, CREDENTIALS, 4)
+    assert {each["achievement"] for each in issued} == {"welding"}
+    assert {each["code"] for each in letters} == {Code.ISSUER_NOT_READY}
+    assert all("south" in each["reason"] for each in letters)
+    assert {each["record"]["topic"] for each in letters} == {COMPLETIONS.name}
+
+
+async def test_a_new_key_signs_what_is_new_and_what_was_decided_keeps_its_key(
+    settings: IssuerSettings, world: World, write_keys: WriteKeys
+) -> None:
+    old, new = world.members["north"], key("the new key of north")
+    await publish(settings, world.catalog_messages())
+    await publish(settings, [world.completion("before")])
+    await handle(settings, await completion_records(settings))
+    keys = (
+        IssuerKey(public_key_multibase=old.public.to_multibase(), retired=EPOCH + timedelta(hours=1)),
+        IssuerKey(public_key_multibase=new.public.to_multibase()),
+    )
+    await publish(settings, [update(north(world), keys=keys)])
+    write_keys({"north": old, "north-2": new})
+    await publish(settings, [world.completion("after", learner=2)])
+    await handle(settings, await completion_records(settings), clock=lambda: EPOCH + timedelta(hours=1))
+
+    records = [each["credential"] for each in await bodies(settings, CREDENTIALS, 3)]
+    by_method: dict[str, list[bytes]] = {}
+    for each in records:
+        by_method.setdefault(each["proof"]["verificationMethod"], []).append(orjson.dumps(each))
+    did = world.did("north")
+    before = by_method[verification_method(did, old.public.to_multibase())]
+    assert len(before) == 2
+    assert before[0] == before[1]
+    assert len(by_method[verification_method(did, new.public.to_multibase())]) == 1
+
+    # The old secret is thrown away too early: what it was chosen for waits for it, and the rest goes on.
+    write_keys({"north": new})
+    await publish(settings, [world.completion("later", learner=3)])
+    # In a group that read nothing yet, so it begins with the first record.
+    async with running(settings):
+        letters = await bodies(settings, DEAD_LETTERS, 1)
+        await bodies(settings, CREDENTIALS, 5)
+    assert letters[0]["code"] == Code.ISSUER_NOT_READY
+    assert old.public.to_multibase() in letters[0]["reason"]
+    assert old.to_multibase() not in str(letters)
+
+
+async def test_what_the_catalog_learns_just_now_is_waited_for(settings: IssuerSettings, world: World) -> None:
+    """A completion may overtake the catalog's change that allows it, since each is on a topic of its own."""
+    await publish(settings, world.catalog_messages()[:1])
+    async with running(settings):
+        await publish(settings, [*world.catalog_messages()[1:], world.completion("at-once")])
+        await eventually(lambda: read_topic(settings, CREDENTIALS), what="the credential")
+        assert await read_topic(settings, REJECTED_COMPLETIONS) == []

@@ -1,0 +1,158 @@
+"""Completions over HTTP: they take the same way in as all others, each is answered for, and nothing is let slip."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+from fastapi import FastAPI
+from integration.issuer.running import bodies, completions_of, running
+from issuer.app import build
+from issuer.config import IssuerSettings
+from laurel.contracts.errors import Code
+from laurel.contracts.topics import COMPLETIONS, CREDENTIALS, REJECTED_COMPLETIONS
+from laurel.runtime.web import PROBLEM
+from support.log import publish, read_topic
+from support.world import API_KEY, World
+
+BEARER = {"Authorization": f"Bearer {API_KEY}"}
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def completion(event_id: str, achievement: str = "welding", **more: Any) -> dict[str, Any]:
+    learner = {"reference": f"s-{event_id}", "name": "Ana Lima", "email": f"ana.{event_id}@example.org"}
+    data = {"achievement": achievement, "completedAt": "2026-05-01T10:00:00Z", "learner": learner}
+    return {"id": event_id, "data": data | more}
+
+
+def client_of(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://issuer")
+
+
+@asynccontextmanager
+async def intake(settings: IssuerSettings, world: World) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
+    await publish(settings, world.catalog_messages())
+    async with running(settings) as app, client_of(app) as client:
+        yield app, client
+
+
+async def test_a_completion_over_http_takes_the_same_way_in(settings: IssuerSettings, world: World) -> None:
+    async with intake(settings, world) as (_, client):
+        answer = await client.post("/completions", json=completion("h-1"), headers=BEARER)
+        assert answer.status_code == 202, answer.text
+        (issued,) = await bodies(settings, CREDENTIALS, 1)
+        (taken,) = answer.json()["completions"]
+        assert taken == {"id": "h-1", "accepted": True, "credential": issued["id"]}
+        again = await client.post("/completions", json=completion("h-1"), headers=BEARER)
+        assert (again.status_code, again.json()) == (202, answer.json())
+        (duplicate,) = await bodies(settings, REJECTED_COMPLETIONS, 1)
+        assert (duplicate["code"], duplicate["credential"]) == (Code.DUPLICATE_EVENT, issued["id"])
+
+
+async def test_each_refusal_has_its_status_and_a_problem_document(settings: IssuerSettings, world: World) -> None:
+    refused: list[tuple[dict[str, Any], int, Code, str]] = [
+        ({"json": completion("x"), "headers": {}}, 401, Code.UNAUTHORIZED, ""),
+        ({"json": completion("x"), "headers": {"Authorization": "Bearer nobody's"}}, 401, Code.UNAUTHORIZED, ""),
+        ({"json": completion("x", "robotics")}, 403, Code.ACHIEVEMENT_NOT_ALLOWED, "/data/achievement"),
+        ({"json": completion("x") | {"source": "https://forge.example.org/lms"}}, 403, Code.SOURCE_NOT_REGISTERED,
+         "/source"),
+        ({"json": completion("x", "juggling")}, 422, Code.UNKNOWN_ACHIEVEMENT, "/data/achievement"),
+        ({"json": completion("x", completedAt="2027-05-01T10:00:00Z")}, 422, Code.DATE_IN_FUTURE, "/data/completedAt"),
+        ({"json": completion("x") | {"data": {}}}, 400, Code.INVALID_BODY, "/data/achievement"),
+        ({"json": completion("")}, 400, Code.INVALID_BODY, "/id"),
+        ({"json": "a text"}, 400, Code.INVALID_BODY, ""),
+        ({"json": []}, 400, Code.INVALID_BODY, ""),
+        ({"json": [completion(str(number)) for number in range(501)]}, 400, Code.INVALID_BODY, ""),
+        ({"content": b"{not json", "headers": BEARER | {"Content-Type": "application/json"}}, 400, Code.INVALID_BODY,
+         ""),
+        ({"content": b"x" * 3_000_000}, 413, Code.BODY_TOO_LARGE, ""),
+    ]  # fmt: skip
+    async with intake(settings, world) as (_, client):
+        for request, status, code, pointer in refused:
+            answer = await client.post("/completions", **{"headers": BEARER} | request)
+            assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+            assert answer.headers["content-type"] == PROBLEM
+            assert answer.json()["pointer"] == pointer
+            assert answer.json()["detail"].endswith((".", "in this record)"))
+    assert await read_topic(settings, COMPLETIONS) == []
+
+
+async def test_of_five_hundred_the_bad_ones_are_named_and_the_others_go_on(
+    settings: IssuerSettings, world: World
+) -> None:
+    sent: list[Any] = [completion(f"h-{number}") for number in range(500)]
+    del sent[17]["data"]["learner"]["email"]
+    sent[18] = completion("h-18", "juggling")
+    sent[19] = "no completion"
+    async with intake(settings, world) as (_, client):
+        trace = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+        answer = await client.post("/completions", json=sent, headers=BEARER | trace)
+        records = await read_topic(settings, COMPLETIONS)
+    assert answer.status_code == 207
+    outcomes = answer.json()["completions"]
+    assert [each.get("id") for each in outcomes] == [*(f"h-{number}" for number in range(19)), None,
+                                                     *(f"h-{number}" for number in range(20, 500))]  # fmt: skip
+    refused = {number: each for number, each in enumerate(outcomes) if not each["accepted"]}
+    assert {number: (each["code"], each["pointer"]) for number, each in refused.items()} == {
+        17: (Code.INVALID_BODY, "/data/learner/email"),
+        18: (Code.UNKNOWN_ACHIEVEMENT, "/data/achievement"),
+        19: (Code.INVALID_BODY, ""),
+    }
+    assert len({each["credential"] for each in outcomes if each["accepted"]}) == 497
+    assert len(records) == 497
+    assert all(TRACE in dict(each.headers)["traceparent"].decode() for each in records)
+
+
+async def test_nothing_is_taken_in_before_the_catalog_is_known(settings: IssuerSettings) -> None:
+    async with client_of(build(settings)) as client:
+        answer = await client.post("/completions", json=completion("h-1"), headers=BEARER)
+    assert (answer.status_code, answer.json()["code"]) == (503, Code.NOT_READY)
+
+
+async def test_a_broker_that_is_away_is_told_as_such_since_sending_again_is_safe(
+    settings: IssuerSettings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: object) -> None:
+        raise KafkaTimeoutError
+
+    async with intake(settings, world) as (app, client):
+        with monkeypatch.context() as patched:
+            patched.setattr(completions_of(app).kafka, "publish", away)
+            answer = await client.post("/completions", json=completion("h-1"), headers=BEARER)
+        assert (answer.status_code, answer.json()["code"]) == (503, Code.NOT_READY)
+        assert (await client.post("/completions", json=completion("h-1"), headers=BEARER)).status_code == 202
+
+
+async def test_neither_api_keys_nor_learners_are_logged(
+    settings: IssuerSettings, world: World, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")  # libraries' own debugging shows everything, and is never switched on
+    wrong = "a-key-that-nobody-has-registered-0123456789"
+    async with intake(settings, world) as (_, client):
+        await client.post("/completions", json=completion("h-1"), headers=BEARER)
+        await client.post("/completions", json=completion("h-1"), headers=BEARER)
+        await client.post("/completions", json=completion("h-2"), headers={"Authorization": f"Bearer {wrong}"})
+        await client.post("/completions", json=completion("h-3", "juggling"), headers=BEARER)
+        await bodies(settings, REJECTED_COMPLETIONS, 1)
+    out, err = capfd.readouterr()
+    for secret in (API_KEY, wrong, "Ana Lima", "@example.org"):
+        assert secret not in out + err + caplog.text
+
+
+async def test_the_openapi_document_describes_the_call(settings: IssuerSettings) -> None:
+    async with client_of(build(settings)) as client:
+        document = (await client.get("/openapi.json")).json()
+    call = document["paths"]["/completions"]["post"]
+    one, several = call["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
+    assert several == {"type": "array", "minItems": 1, "maxItems": 500, "items": one}
+    assert one == {"$ref": "#/components/schemas/CompletionIn"}
+    assert set(document["components"]["schemas"]) >= {"CompletionIn", "CompletionRecorded", "CompletionsTaken"}
+    assert {status: set(answer["content"]) for status, answer in call["responses"].items()} == {
+        "202": {"application/json"}, "207": {"application/json"},
+        **{status: {PROBLEM} for status in ("400", "401", "403", "413", "422", "503")},
+    }  # fmt: skip
+    assert call["security"] == [{"HTTPBearer": []}]
