@@ -43,6 +43,12 @@ def _strong(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _mongo_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("must begin with mongodb:// or mongodb+srv://")
+    return url
+
+
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 
@@ -63,7 +69,7 @@ class MongoSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    mongo_url: Annotated[SecretStr, Field(min_length=10)]
+    mongo_url: Annotated[SecretStr, AfterValidator(_mongo_url)]
     mongo_driver: Literal["motor", "pymongo"] = "motor"
     mongo_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")]
 
