@@ -1,0 +1,247 @@
+"""The failure policy: hold for what is away, bury what is poison, try the unexpected, and stop when all goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+from laurel.contracts.errors import Code
+from laurel.runtime.failures import Backoff, FailurePolicy
+from laurel.runtime.faults import Poison, Transient, is_transient
+from laurel.runtime.health import Health
+from laurel.runtime.record import Record
+from prometheus_client import REGISTRY
+from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, NetworkTimeout, WTimeoutError
+from support.waiting import eventually
+
+AWAY = [
+    Transient("away"), KafkaConnectionError(), ConnectionRefusedError(), TimeoutError(), AutoReconnect("away"),
+    NetworkTimeout("away"), ExecutionTimeout("slow"), WTimeoutError("slow"),
+]  # fmt: skip
+Letter = tuple[int, Code, str, str, int]
+Fails = Callable[[int, int], BaseException | None]
+
+
+def records(count: int) -> list[Record]:
+    return [Record("completions.v1", 0, offset, b"k", (), b"{}") for offset in range(count)]
+
+
+@dataclass
+class Rig:
+    """A policy with what it did."""
+
+    health: Health = field(default_factory=Health)
+    letters: list[Letter] = field(default_factory=list)
+    batches: list[list[int]] = field(default_factory=list)
+    handled: list[int] = field(default_factory=list)
+
+    def policy(self, backoff: Backoff | None = None) -> FailurePolicy:
+        async def bury(record: Record, code: Code, reason: str, trace: str, attempts: int) -> None:
+            self.letters.append((record.offset, code, reason, trace, attempts))
+
+        waits = backoff or Backoff(first=0, cap=0)
+        return FailurePolicy("tester", "completions.v1", bury, self.health, backoff=waits, draw=lambda: 0.5)
+
+    def handler(
+        self, fails: Callable[[int, int], BaseException | None]
+    ) -> Callable[[Sequence[Record]], Awaitable[None]]:
+        """A handler that asks for each record, with how often it was asked before, whether it fails."""
+        asked: dict[int, int] = {}
+
+        async def handle(batch: Sequence[Record]) -> None:
+            self.batches.append([record.offset for record in batch])
+            for record in batch:
+                before = asked.get(record.offset, 0)
+                asked[record.offset] = before + 1
+                failure = fails(record.offset, before)
+                if failure is not None:
+                    raise failure
+                self.handled.append(record.offset)
+
+        return handle
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+async def test_a_good_batch_is_handled_once(rig: Rig) -> None:
+    await rig.policy().run(rig.handler(lambda *_: None), records(3))
+    assert (rig.batches, rig.letters) == ([[0, 1, 2]], [])
+
+
+@pytest.mark.parametrize("away", AWAY, ids=lambda each: type(each).__name__)
+async def test_while_something_is_away_the_batch_is_held_and_nothing_buried(rig: Rig, away: Exception) -> None:
+    await rig.policy().run(rig.handler(lambda _, before: away if before < 12 else None), records(1))
+    assert (len(rig.batches), rig.handled, rig.letters) == (13, [0], [])
+    assert rig.health.not_live() == {}
+
+
+@pytest.mark.parametrize("away", AWAY, ids=lambda each: type(each).__name__)
+async def test_what_stays_away_has_the_batch_redelivered(rig: Rig, away: Exception) -> None:
+    policy = rig.policy()
+    policy.hold_seconds = -1
+    with pytest.raises(type(away)):
+        await policy.run(rig.handler(lambda *_: away), records(2))
+    assert (rig.batches, rig.letters) == ([[0, 1]], [])
+
+
+async def test_what_goes_away_while_a_record_is_handled_alone_has_the_batch_redelivered(rig: Rig) -> None:
+    policy = rig.policy()
+    policy.hold_seconds = -1
+    with pytest.raises(Transient):
+        await policy.run(rig.handler(lambda _, before: Transient("away") if before else ValueError("bad")), records(1))
+    assert (rig.batches, rig.letters) == ([[0], [0]], [])
+
+
+async def test_poison_is_buried_at_once_with_its_code(rig: Rig) -> None:
+    poison = Poison(Code.PROOF_REFUSED, "the proof does not verify")
+    await rig.policy().run(rig.handler(lambda offset, _: poison if offset == 1 else None), records(3))
+    assert rig.letters == [(1, Code.PROOF_REFUSED, "the proof does not verify", "", 1)]
+    assert rig.batches == [[0, 1, 2], [0], [1], [2]]
+    assert {0, 2} == set(rig.handled)
+
+
+async def test_the_unexpected_is_tried_five_times_and_buried_with_its_trace(rig: Rig) -> None:
+    before = buried("LRL-4001")
+    await rig.policy().run(rig.handler(lambda *_: ZeroDivisionError("nobody foresaw this")), records(1))
+    ((offset, code, reason, trace, attempts),) = rig.letters
+    assert (offset, code, attempts) == (0, Code.UNEXPECTED_FAILURE, 5)
+    assert reason == "ZeroDivisionError: nobody foresaw this"
+    assert "raise failure" in trace
+    assert len(rig.batches) == 1 + 5, "the batch once, then the record alone"
+    assert buried("LRL-4001") == before + 1
+
+
+def buried(code: str) -> float:
+    labels = {"service": "tester", "subscription": "completions.v1", "code": code}
+    return REGISTRY.get_sample_value("laurel_dead_lettered_total", labels) or 0.0
+
+
+async def test_the_unexpected_that_passes_is_no_dead_letter(rig: Rig) -> None:
+    await rig.policy().run(rig.handler(lambda _, before: KeyError() if before < 5 else None), records(1))
+    assert (rig.handled, rig.letters) == ([0], [])
+
+
+async def test_waiting_for_what_is_away_does_not_use_up_tries(rig: Rig) -> None:
+    def fails(_: int, before: int) -> Exception | None:
+        return None if before > 16 else (Transient("away") if before % 4 else ValueError("bad"))
+
+    await rig.policy().run(rig.handler(fails), records(1))
+    assert rig.letters == []
+    assert rig.handled == [0]
+
+
+@pytest.mark.parametrize("bad", [{0}, {4}, {9}, {2, 3}, {0, 4, 9}, {1, 2, 3, 4}])
+async def test_the_good_ones_in_a_batch_with_bad_ones_are_all_handled(rig: Rig, bad: set[int]) -> None:
+    def fails(offset: int, _: int) -> Exception | None:
+        if offset not in bad:
+            return None
+        return Poison(Code.UNREADABLE_RECORD, "no") if offset % 2 else ValueError("no")
+
+    await rig.policy().run(rig.handler(fails), records(10))
+    assert set(rig.handled) == set(range(10)) - bad
+    assert [letter[0] for letter in rig.letters] == sorted(bad)
+    assert rig.health.not_live() == {}
+
+
+async def stops(rig: Rig, running: Coroutine[None, None, None]) -> None:
+    """The policy fails liveness, and then neither returns nor raises, so that nothing more commits."""
+    task = asyncio.create_task(running)
+    await eventually(rig.health.not_live)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_several_in_a_row_stop_the_service_before_the_dead_letters_fill(rig: Rig) -> None:
+    await stops(rig, rig.policy().run(rig.handler(lambda *_: ValueError("a bad deployment")), records(20)))
+    assert [letter[0] for letter in rig.letters] == [0, 1, 2, 3]
+    assert rig.batches[-1] == [4], "nothing after it is touched"
+    assert rig.health.not_live() == {
+        "failure": "completions.v1: 5 records in a row failed unexpectedly; stopped before offset 4 of completions.v1/0"
+    }
+
+
+async def test_failures_count_across_batches(rig: Rig) -> None:
+    policy, handler = rig.policy(), rig.handler(lambda *_: ValueError("a bad deployment"))
+    for _ in range(4):
+        await policy.run(handler, records(1))
+    await stops(rig, policy.run(handler, records(1)))
+    assert len(rig.letters) == 4
+
+
+async def test_a_record_that_is_handled_breaks_the_row(rig: Rig) -> None:
+    policy = rig.policy()
+    await policy.run(rig.handler(lambda offset, _: None if offset == 4 else ValueError("bad")), records(9))
+    assert len(rig.letters) == 8
+    assert rig.health.not_live() == {}
+    await policy.run(rig.handler(lambda *_: None), records(1))
+    await policy.run(rig.handler(lambda *_: ValueError("bad")), records(4))
+    assert rig.health.not_live() == {}, "a batch that was handled breaks it too"
+
+
+async def test_poison_does_not_count_as_unexpected(rig: Rig) -> None:
+    await rig.policy().run(rig.handler(lambda *_: Poison(Code.UNREADABLE_RECORD, "no")), records(12))
+    assert len(rig.letters) == 12
+    assert rig.health.not_live() == {}
+
+
+async def test_a_dead_letter_is_bounded(rig: Rig) -> None:
+    await rig.policy().run(rig.handler(lambda *_: ValueError("x" * 50_000)), records(1))
+    await rig.policy().run(rig.handler(lambda *_: Poison(Code.UNREADABLE_RECORD, "y" * 50_000)), records(1))
+    assert [len(letter[2]) for letter in rig.letters] == [2000, 2000]
+    assert len(rig.letters[0][3]) == 20_000
+    assert rig.letters[0][3].endswith("x\n"), "the end of a trace tells most"
+
+
+async def test_being_stopped_is_not_a_failure(rig: Rig) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await rig.policy().run(rig.handler(lambda *_: asyncio.CancelledError()), records(1))
+    assert rig.letters == []
+
+
+async def test_it_waits_between_tries(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("laurel.runtime.failures.asyncio.sleep", sleep)
+    await rig.policy(Backoff(first=1, cap=6)).run(rig.handler(lambda *_: ValueError("bad")), records(1))
+    assert waited == [0.75, 1.5, 3.0, 4.5], "none after the last"
+
+
+@given(
+    st.floats(0.001, 10), st.floats(0.001, 100), st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.data()
+)
+def test_a_wait_is_between_half_its_ceiling_and_its_ceiling(
+    first: float, cap: float, attempt: int, drawn: float, data: st.DataObject
+) -> None:
+    backoff = Backoff(first, cap)
+    wait = backoff.wait(attempt, lambda: drawn)
+    ceiling = min(cap, first * 2 ** min(attempt - 1, 30))
+    assert ceiling / 2 <= wait <= ceiling <= cap
+    assert backoff.wait(attempt + 1, lambda: drawn) >= wait
+    assert backoff.wait(attempt, lambda: data.draw(st.floats(drawn, 1))) >= wait
+
+
+@pytest.mark.parametrize("failure", AWAY, ids=lambda each: type(each).__name__)
+def test_what_may_come_back_is_transient(failure: Exception) -> None:
+    assert is_transient(failure)
+
+
+@pytest.mark.parametrize(
+    "failure", [ValueError(), KeyError(), Poison(Code.UNREADABLE_RECORD, ""), DuplicateKeyError("x"), AssertionError()],
+    ids=lambda each: type(each).__name__,
+)  # fmt: skip
+def test_what_does_not_mend_itself_is_not_transient(failure: Exception) -> None:
+    assert not is_transient(failure)
