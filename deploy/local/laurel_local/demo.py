@@ -35,6 +35,7 @@ from laurel_local.services import Ports, add_services
 from laurel_local.stack import Stack
 from laurel_local.watch import Tally, Watcher
 
+THROWN_AWAY = ("database", "mailbox", "consortium")  # what is left is the figures, one credential and the logs
 PATIENCE = 45.0  # seconds that anything may take before the demo says that it did not come
 
 
@@ -276,8 +277,12 @@ def run_demo(directory: Path, *, once: bool, ports: Ports, console: Console) -> 
             await stay_up(run)
         return summary
 
-    with stack:
-        summary = asyncio.run(play())
+    try:
+        with stack:
+            summary = asyncio.run(play())
+    finally:
+        for name in THROWN_AWAY:
+            shutil.rmtree(directory / name, ignore_errors=True)
     return 1 if summary["wrong"] else 0
 
 
