@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laurel.contracts.base import (
     Contract,
@@ -138,6 +138,7 @@ def test_a_time_is_written_in_utc(moment: datetime, text: str) -> None:
     assert utc_text(moment) == text
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1000, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones()))  # noqa: DTZ001
 def test_a_time_that_was_written_is_read_as_the_same_moment(moment: datetime) -> None:
     body = Sample(display_name="x", at=moment)

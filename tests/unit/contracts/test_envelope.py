@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laurel.contracts.envelope import (
     ATTRIBUTE_LIMIT,
@@ -85,11 +85,13 @@ ENVELOPES = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(ENVELOPES)
 def test_what_goes_out_comes_back_the_same(event: Envelope) -> None:
     assert decode(*encode(event)) == event
 
 
+@settings(deadline=None)
 @given(ENVELOPES)
 def test_the_same_event_gives_the_same_record(event: Envelope) -> None:
     headers, value = encode(event)
@@ -187,6 +189,7 @@ def test_the_largest_record_and_the_longest_header_are_taken() -> None:
 HEADERS = st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=40)), max_size=8)
 
 
+@settings(deadline=None)
 @given(HEADERS, st.none() | st.binary(max_size=200))
 def test_whatever_comes_is_an_event_or_a_refusal(headers: Pairs, value: bytes | None) -> None:
     for each in (headers, STRUCTURED + headers, BINARY + headers):
@@ -204,6 +207,7 @@ MEMBERS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(MEMBERS, JSON_VALUES))
 def test_whatever_comes_in_structured_mode_is_an_event_or_a_refusal(members: dict[str, Any]) -> None:
     with suppress(Rejected):
@@ -219,6 +223,7 @@ def test_a_derived_id_is_the_same_for_the_same_cause_and_no_other() -> None:
                 derived_id("b", "a", "c"), derived_id("1:a", "b", "c")}) == 6  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.tuples(TEXT, TEXT, TEXT), st.tuples(TEXT, TEXT, TEXT))
 def test_two_causes_never_share_a_derived_id(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
     assert (derived_id(*one) == derived_id(*other)) is (one == other)

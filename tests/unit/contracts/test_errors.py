@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laurel.contracts.completions import CompletionRecorded, Learner
 from laurel.contracts.errors import DETAIL_LIMIT, Code, Rejected, pointer_of, rejection_of, rejections_of
@@ -69,6 +69,7 @@ def test_a_location_is_a_json_pointer(location: tuple[int | str, ...], pointer: 
     assert pointer_of(location) == pointer
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=8), max_size=5))
 def test_a_pointer_leads_back_to_the_location(location: list[str]) -> None:
     steps = pointer_of(tuple(location)).split("/")[1:]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laurel.contracts.envelope import Envelope
 from laurel.contracts.errors import Code, Rejected
@@ -142,6 +142,7 @@ def tampered(original: bytes) -> st.SearchStrategy[bytes]:
     return (other | more | less).filter(lambda made: made != original)
 
 
+@settings(deadline=None)
 @given(tampered(BODY))
 def test_any_changed_byte_of_the_body_is_refused(body: bytes) -> None:
     with pytest.raises(Rejected, match=Code.SIGNATURE_WRONG.value):
@@ -167,12 +168,14 @@ def test_a_signature_has_one_spelling(signature: str) -> None:
         verify(with_jws(f"{HEAD}..{signature}"))
 
 
+@settings(deadline=None)
 @given(tampered(JWS))
 def test_any_changed_byte_of_header_or_signature_is_refused(jws: bytes) -> None:
     with pytest.raises(Rejected, match=Code.SIGNATURE_WRONG.value):
         verify(with_jws(jws.decode("latin-1")))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))
 def test_whatever_is_signed_holds_and_only_for_itself(data: bytes, event_id: str, kid: str) -> None:
     event = replace(EVENT, data=data, id=event_id)
@@ -182,6 +185,7 @@ def test_whatever_is_signed_holds_and_only_for_itself(data: bytes, event_id: str
         verify(replace(signed, id=event_id + "x"))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_whatever_stands_there_is_a_signature_or_a_refusal(jws: str) -> None:
     with pytest.raises(Rejected, match=Code.SIGNATURE_WRONG.value):

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laurel.contracts.addresses import Addresses, verification_method
 from laurel.contracts.completions import CompletionRecorded
@@ -67,6 +67,7 @@ def test_a_family_has_the_same_partition_everywhere_and_always(family: str, part
     assert STATUS_CHANGES.partition_of(family) == partition
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_partition_is_one_of_the_topics(value: str) -> None:
     assert 0 <= STATUS_CHANGES.partition_of(value) < STATUS_CHANGES.partitions

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laurel.contracts.errors import Code
 from laurel.runtime.failures import Backoff, FailurePolicy
@@ -220,6 +220,7 @@ async def test_it_waits_between_tries(rig: Rig, monkeypatch: pytest.MonkeyPatch)
     assert waited == [0.75, 1.5, 3.0, 4.5], "none after the last"
 
 
+@settings(deadline=None)
 @given(
     st.floats(0.001, 10), st.floats(0.001, 100), st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.data()
 )
