@@ -8,13 +8,14 @@ from typing import Any
 
 import orjson
 import pytest
+from laurel.cli.letters import Letter, Outcome, read_letters, replay_letters
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import CATALOG, COMPLETIONS, DEAD_LETTERS
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.failures import Backoff
 from laurel.runtime.faults import Poison, Transient
 from laurel.runtime.health import Health
-from laurel.runtime.kafka import Kafka
+from laurel.runtime.kafka import Kafka, resend
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
 from support.log import publish, read_topic
@@ -137,6 +138,37 @@ async def test_what_was_published_comes_back_byte_for_byte(kafka_settings: Kafka
     records = await read_topic(kafka_settings, CATALOG)
     assert [record.value for record in records] == [each.event.data for each in messages]
     assert [dict(record.headers)["ce_id"].decode() for record in records] == [each.event.id for each in messages]
+
+
+async def test_a_record_too_large_for_a_dead_letter_is_named_in_one_and_replayed_from_where_it_lies(
+    kafka_settings: KafkaSettings, world: World
+) -> None:
+    handled: list[Record] = []
+
+    async def handler(records: Sequence[Record]) -> None:
+        handled.extend(records)
+        if len(handled) <= 2:  # in its batch, and alone
+            raise Poison(Code.UNREADABLE_RECORD, "too much of it")
+
+    kafka = Kafka(kafka_settings, "tester", Health(), backoff=QUICK)
+    kafka.subscribe(COMPLETIONS, handler)
+    await kafka.start()
+    huge = Record(COMPLETIONS.name, 0, 0, b"k", (("note", b"x" * 1000),), b"y" * 800_000)
+    await resend(kafka_settings, [huge])
+    await kafka.consume()
+    letters, unreadable = await eventually(lambda: _read_letters(kafka_settings))
+    assert unreadable == 0
+    assert letters[0].body.omitted is True
+    outcomes = await replay_letters(kafka_settings, letters)
+    assert list(outcomes.values()) == [Outcome.SENT]
+    again = await eventually(lambda: handled[-1] if len(handled) > 2 else None)
+    await kafka.stop()
+    assert (again.key, again.headers, again.value) == (huge.key, huge.headers, huge.value)
+
+
+async def _read_letters(settings: KafkaSettings) -> tuple[list[Letter], int] | None:
+    letters, unreadable = await read_letters(settings)
+    return (letters, unreadable) if letters or unreadable else None
 
 
 @pytest.mark.parametrize("topic", [COMPLETIONS])

@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     SENT = "sent again"
     SUPERSEDED = "not sent: a newer record with its key has come since"
     NO_TOPIC = "not sent: its topic is not in the catalogue"
+    GONE = "not sent: it was too large for its dead letter, and its topic has it no more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Letter:
         """Headers and trace; the key and the body only where they are asked for."""
         original = self.original
         told: dict[str, Any] = {"headers": [(name, _text(raw)) for name, raw in original.headers]}
+        if self.body.omitted:
+            told["omitted"] = "The record is too large for its dead letter; it is still in its topic."
         if self.body.trace:
             told["trace"] = self.body.trace
         if with_body:
@@ -107,10 +110,21 @@ async def replay_letters(settings: KafkaSettings, letters: Sequence[Letter]) -> 
     """
     outcomes = {}
     for letter in sorted(letters, key=lambda each: (each.body.record.topic, each.body.record.offset)):
-        outcomes[letter.id] = await _obstacle(settings, letter.original) or Outcome.SENT
-        if outcomes[letter.id] is Outcome.SENT:
-            await resend(settings, [letter.original])
+        original = await _whole(settings, letter)
+        outcomes[letter.id] = Outcome.GONE if original is None else await _obstacle(settings, original) or Outcome.SENT
+        if original is not None and outcomes[letter.id] is Outcome.SENT:
+            await resend(settings, [original])
     return outcomes
+
+
+async def _whole(settings: KafkaSettings, letter: Letter) -> Record | None:
+    """The original with its body: from its own place in the topic where the letter leaves it out."""
+    original = letter.original
+    if not letter.body.omitted or original.topic not in BY_NAME:
+        return original
+    async for record in scan(settings, BY_NAME[original.topic], original.partition, original.offset):
+        return record if record.offset == original.offset else None
+    return None
 
 
 async def _obstacle(settings: KafkaSettings, original: Record) -> Outcome | None:

@@ -99,7 +99,7 @@ class Achievement(Contract):
     """What has to be done to earn it."""
     achievement_type: Annotated[str, Field(pattern=r"^(ext:)?[A-Za-z0-9]{1,60}$")] = "MicroCredential"
     """Its type in the Open Badges vocabulary."""
-    alignments: Annotated[tuple[Alignment, ...], Field(max_length=64)] = ()
+    alignments: Annotated[tuple[Alignment, ...], Field(max_length=32)] = ()
     """What it corresponds to in skill frameworks."""
     tags: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
     """Words to find it by."""

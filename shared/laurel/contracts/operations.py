@@ -81,7 +81,7 @@ class DeadLetter(Contract):
     """A record that a service gave up on, whole, so that it can be read and replayed.
 
     `key` and `value` are base64 of the record's bytes, absent where the record had none; `headers` are name and
-    base64 pairs.
+    base64 pairs. A record too large to be held here is left where it is: `omitted` is then true.
     """
 
     service: Slug
@@ -102,5 +102,7 @@ class DeadLetter(Contract):
     """The record's body in base64; absent where it has none."""
     headers: tuple[tuple[str, str], ...]
     """The record's headers: pairs of a name and, in base64, its value."""
+    omitted: bool | None = None
+    """True where key, body and headers were too large to be copied; the record is still where `record` says."""
     at: Moment
     """When the service gave up."""

@@ -80,7 +80,7 @@ def _events(**contracts: type[Contract]) -> Mapping[str, type[Contract]]:
 
 CATALOG = Topic(
     "catalog.v1", "Members, partners and achievements, each in full.", "kind and id, such as issuer/north", 1,
-    ("registry",), ("issuer", "registry", "verifier", "notifier"),
+    ("registry",), ("issuer", "verifier", "notifier"),
     _events(issuer__published=catalog.IssuerPublished, partner__published=catalog.PartnerPublished,
             achievement__published=catalog.AchievementPublished),
 )  # fmt: skip
@@ -91,7 +91,7 @@ COMPLETIONS = Topic(
 )  # fmt: skip
 REJECTED_COMPLETIONS = Topic(
     "completions.rejected.v1", "Completions that became no credential, and why.", "partner id", 1,
-    ("issuer",), ("notifier", "operators"),
+    ("issuer",), ("operators",),
     _events(completion__rejected=completions.CompletionRejected), timedelta(days=30),
 )  # fmt: skip
 CREDENTIALS = Topic(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from laurel.contracts.errors import Code
 from laurel.runtime import mongo
@@ -22,4 +22,6 @@ class Poison(Exception):  # noqa: N818 - names the kind
 
 def is_transient(error: BaseException) -> bool:
     """Whether the failure lies with a broker, a database or a network that may come back."""
+    if isinstance(error, MessageSizeTooLargeError):
+        return False  # aiokafka counts it among the broker's; no waiting makes a message smaller
     return isinstance(error, (Transient, KafkaError, OSError, TimeoutError, *mongo.TRANSIENT))

@@ -42,6 +42,8 @@ _POLL_MS = 10
 _STUCK_SECONDS = 180.0
 _STOP_SECONDS = 15.0
 _MAX_REQUEST = 1024 * 1024
+# A dead letter holds its record in base64, and the trace, and must itself stay under the size of an event.
+_LETTER_LIMIT = 64 * 1024
 
 
 async def provision(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> None:
@@ -238,16 +240,23 @@ def dead_letter(
 ) -> Message:
     """The dead letter for a record: the same record and service always give the same event id."""
     origin = f"{record.topic}/{record.partition}/{record.offset}"
+    omitted = _size(record) > _LETTER_LIMIT
     body = DeadLetter(
         service=service, code=code, reason=reason, trace=trace, attempts=attempts, record=record.coordinates,
-        key=None if record.key is None else b64encode(record.key).decode(),
-        value=None if record.value is None else b64encode(record.value).decode(),
-        headers=tuple((name, b64encode(raw).decode()) for name, raw in record.headers), at=clock(),
+        key=None if record.key is None or omitted else b64encode(record.key).decode(),
+        value=None if record.value is None or omitted else b64encode(record.value).decode(),
+        headers=() if omitted else tuple((name, b64encode(raw).decode()) for name, raw in record.headers),
+        omitted=True if omitted else None, at=clock(),
     )  # fmt: skip
-    key = record.key.decode(errors="replace") if record.key else origin
+    key = record.key.decode(errors="replace") if record.key and not omitted else origin
     source = f"urn:laurel:{service}"
     event_id = derived_id(source, origin, "dead-letter.recorded")
     return message(DEAD_LETTERS, body, key=key, event_id=event_id, source=source, time=body.at)
+
+
+def _size(record: Record) -> int:
+    headers = sum(len(name) + len(raw) for name, raw in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
 
 
 async def _leave_encoded(_: KafkaMessage) -> None:
@@ -256,7 +265,8 @@ async def _leave_encoded(_: KafkaMessage) -> None:
 
 
 def _record(raw: Any) -> Record:
-    return Record(raw.topic, raw.partition, raw.offset, raw.key, tuple(raw.headers), raw.value)
+    headers = tuple((name, value or b"") for name, value in raw.headers)  # Kafka allows a header without a value
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, headers, raw.value)
 
 
 async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: int = 0) -> AsyncIterator[Record]:
