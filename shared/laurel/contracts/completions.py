@@ -86,7 +86,7 @@ class CompletionRejected(Contract):
     detail: Annotated[str, Field(max_length=500)]
     """One sentence that says what to mend."""
     partner: Slug | None = None
-    """The id of the partner that registered the event's source."""
+    """The id of the partner that signed it; without a signature that holds, of the one it claims to be from."""
     event_source: Annotated[str, Field(max_length=500)] | None = None
     """The `source` of the completion."""
     event_id: Annotated[str, Field(max_length=500)] | None = None
