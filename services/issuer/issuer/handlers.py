@@ -255,7 +255,9 @@ def _messages(case: _Case, credentials: Mapping[str, Any]) -> list[Message]:
 
 def _issued(case: _Case, intent: Intent, credential: dict[str, Any]) -> list[Message]:
     assert case.event
-    learner = domain.read_completion(case.event).learner
+    # A record that is refused today can have earned a credential before.
+    completion = case.accepted.completion if case.accepted else domain.read_completion(case.event)
+    learner = completion.learner
     issued = CredentialIssued(
         id=intent.credential_id, credential=credential, issuer=intent.issuer, achievement=intent.achievement,
         partner=intent.partner, status=intent.position, issued_at=intent.created,
