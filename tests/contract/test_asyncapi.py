@@ -18,7 +18,7 @@ from laurel.contracts.asyncapi import document, main, rendered
 from laurel.contracts.errors import Code
 from laurel.contracts.reference import markdown, schemas
 from laurel.contracts.topics import TOPICS, Topic
-from laurel.runtime.kafka import _new_topic
+from laurel.runtime.kafka.provisioning import _new_topic
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Path(__file__).parent / "schemas" / "asyncapi-3.0.0.json"

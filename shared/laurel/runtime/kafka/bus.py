@@ -1,0 +1,177 @@
+"""One service's connection to Kafka: confirmed publishing, and subscriptions under the failure policy."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.annotations import KafkaMessage
+
+from laurel.contracts.envelope import encode
+from laurel.contracts.errors import Code
+from laurel.contracts.topics import Message, Topic
+from laurel.runtime import telemetry
+from laurel.runtime.clock import Clock, utc_now
+from laurel.runtime.failures import Backoff, FailurePolicy, Handler
+from laurel.runtime.health import Health
+from laurel.runtime.kafka.letters import dead_letter
+from laurel.runtime.kafka.provisioning import provision, until_answered
+from laurel.runtime.kafka.records import MAX_REQUEST, record_of
+from laurel.runtime.metrics import BATCH_SECONDS, HANDLED, PUBLISHED
+from laurel.runtime.record import Record
+from laurel.runtime.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+_POLL_MS = 10
+_STUCK_SECONDS = 180.0
+_STOP_SECONDS = 15.0
+
+
+@dataclass
+class _Subscription:
+    topic: Topic
+    subscriber: Any
+    last_progress: float = 0.0
+    busy: bool = False
+    handled: dict[TopicPartition, int] = field(default_factory=dict)
+
+
+class Kafka:
+    """One service's broker connection. Subscribe first, then start."""
+
+    def __init__(
+        self, settings: KafkaSettings, service: str, health: Health, *, clock: Clock = utc_now,
+        backoff: Backoff | None = None,
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self._service = service
+        self._health = health
+        self._clock = clock
+        self._backoff = backoff
+        self._subscriptions: list[_Subscription] = []
+        self._broker = KafkaBroker(
+            settings.kafka_bootstrap, acks="all", enable_idempotence=settings.kafka_idempotence,
+            allow_auto_create_topics=False, max_batch_size=256 * 1024, max_request_size=MAX_REQUEST,
+            graceful_timeout=10.0, logger=logging.getLogger("laurel.faststream"), log_level=logging.DEBUG,
+            client_id=f"laurel-{service}",
+        )  # fmt: skip
+        health.check_live("kafka", self._stuck)
+
+    def subscribe(
+        self, topic: Topic, handler: Handler, *, max_records: int = 500, subscription: str | None = None
+    ) -> None:
+        """Hand the topic's records to `handler` in batches, at least once; the offsets commit after it returns."""
+        name = subscription or topic.name
+        policy = FailurePolicy(self._service, name, self._bury, self._health, backoff=self._backoff)
+        subscriber = self._broker.subscriber(
+            # A group a topic: the topics then join, move and stall apart from each other.
+            topic.name, group_id=f"laurel-{self._service}-{name}", batch=True, max_records=max_records,
+            batch_timeout_ms=_POLL_MS, auto_offset_reset="earliest", ack_policy=AckPolicy.NACK_ON_ERROR,
+            session_timeout_ms=self.settings.kafka_session_timeout_ms,
+            heartbeat_interval_ms=max(300, self.settings.kafka_session_timeout_ms // 5),
+            max_poll_interval_ms=300_000, max_partition_fetch_bytes=4 * MAX_REQUEST,
+            decoder=_leave_encoded,
+        )  # fmt: skip
+        state = _Subscription(topic, subscriber)
+
+        async def consume(message: KafkaMessage) -> None:
+            records = [record_of(raw) for raw in message.raw_message]
+            state.busy = True
+            try:
+                with BATCH_SECONDS.labels(self._service, name).time(), telemetry.batch_span(f"{name} process", records):
+                    await policy.run(handler, records)
+            finally:
+                state.busy, state.last_progress = False, asyncio.get_running_loop().time()
+            state.handled |= {TopicPartition(each.topic, each.partition): each.offset + 1 for each in records}
+            HANDLED.labels(self._service, name).inc(len(records))
+
+        subscriber(consume)
+        self._subscriptions.append(state)
+
+    async def start(self) -> None:
+        """Wait for the broker, make the topics, connect the producer; consuming starts with `consume`."""
+
+        async def attempt() -> None:
+            await provision(self.settings)
+            await self.connect()
+
+        await until_answered("Kafka", attempt, self._health)
+
+    async def connect(self) -> None:
+        """Connect the producer and make no topics: for who publishes only, from outside. Raises KafkaError."""
+        await self._broker.connect()
+
+    async def consume(self) -> None:
+        """Start the subscriptions; returns when all have joined their groups."""
+        await asyncio.gather(*(self._join(state.subscriber) for state in self._subscriptions))
+
+    async def _join(self, subscriber: Any) -> None:
+        """What FastStream's own start does, but for one subscriber, so that all join at once and each may retry."""
+
+        async def attempt() -> None:
+            try:
+                await subscriber.start()
+            except BaseException:
+                await subscriber.stop()
+                raise
+
+        await until_answered("Kafka", attempt, self._health)
+
+    async def stop(self) -> None:
+        """Finish the batches in hand, commit them, and leave the groups; without the broker, give up in time."""
+        try:
+            await asyncio.wait_for(self._broker.stop(), _STOP_SECONDS)
+        except TimeoutError:
+            # The producer would hold on to what it could not send for 40 s more. Replays publish it again.
+            log.warning("stopped without the broker")
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Send all, then wait until the brokers have confirmed all. Raises KafkaError if any was not confirmed."""
+        if not messages:
+            return
+        futures = [await self._send(each) for each in messages]
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        for each in messages:
+            PUBLISHED.labels(self._service, each.topic.name).inc()
+
+    async def _send(self, outgoing: Message) -> asyncio.Future[Any]:
+        headers, value = encode(outgoing.event)
+        trace = outgoing.trace or telemetry.current_carrier()
+        return await self._broker.publish(
+            value, topic=outgoing.topic.name, key=outgoing.key.encode(), partition=outgoing.partition,
+            headers={name: raw.decode() for name, raw in headers} | dict(trace),
+            correlation_id=outgoing.event.id, no_confirm=True,
+        )  # fmt: skip
+
+    async def _bury(self, record: Record, code: Code, reason: str, trace: str, attempts: int) -> None:
+        letter = dead_letter(self._service, record, code, reason, trace=trace, attempts=attempts, clock=self._clock)
+        await self.publish([letter])
+
+    def _stuck(self) -> str | None:
+        """A subscription with records to handle that has handled none for minutes (a consumer can stick for good)."""
+        for state in self._subscriptions:
+            consumer: AIOKafkaConsumer | None = state.subscriber.consumer
+            if consumer is None or state.busy:
+                continue
+            behind = any(
+                (consumer.highwater(part) or 0) > state.handled.get(part, 2**63) for part in consumer.assignment()
+            )
+            if behind and asyncio.get_running_loop().time() - state.last_progress > _STUCK_SECONDS:
+                return f"{state.topic.name}: records are waiting and none was handled for {_STUCK_SECONDS:.0f} s"
+        return None
+
+
+async def _leave_encoded(_: KafkaMessage) -> None:
+    """Handlers decode their own records, so that one that cannot be decoded is one rejection and not a batch's."""
+    return
