@@ -80,6 +80,22 @@ def test_the_credential_it_leaves_is_a_signed_open_badge_without_personal_data(
     assert "learner.example.org" not in json.dumps(credential)
 
 
+def test_every_line_of_every_log_is_json_and_what_came_of_an_event_names_its_trace(
+    run: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    lines = {
+        service: [json.loads(line) for line in (run[0] / service / f"{service}.log").read_text().splitlines()]
+        for service in ("issuer", "registry", "verifier", "notifier")
+    }
+    assert all(line["service"] == service for service, found in lines.items() for line in found)
+    rejected = [line for line in lines["issuer"] if line["event"] == "completion rejected"]
+    changed = [line for line in lines["registry"] if line["event"] == "status changed"]
+    assert len(rejected) == 6
+    assert len(changed) == 1
+    assert all(len(line["trace_id"]) == 32 and len(line["span_id"]) == 16 for line in [*rejected, *changed])
+    assert "learner.example.org" not in json.dumps(lines)
+
+
 def test_nothing_of_its_data_is_kept(run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     assert sorted(path.name for path in run[0].iterdir()) == [
         "broker", "credential.json", "issuer", "notifier", "registry", "summary.json", "verifier",

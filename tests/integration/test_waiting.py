@@ -48,6 +48,10 @@ async def test_a_broker_and_a_database_that_are_away_are_waited_for_visibly(name
         stack.broker.start()
         await eventually(lambda: service.ready(), timeout=60, what="readiness")  # noqa: PLW0108
         assert '"event": "waiting"' in service.process.log_file.read_text()
+        async with httpx.AsyncClient(trust_env=False) as client:
+            metrics = await client.get(url.replace("readyz", "metrics"))
+        assert metrics.headers["content-type"].startswith("text/plain")
+        assert "# TYPE laurel_records_handled_total counter" in metrics.text
     finally:
         stack.stop()
     assert service.process.returncode == 0
