@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from laurel.contracts.topics import Topic
 from laurel.runtime.health import Health
 from laurel.runtime.kafka.provisioning import provision, until_answered
-from laurel.runtime.kafka.records import MAX_REQUEST, record_of
+from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, record_of
 from laurel.runtime.metrics import SKIPPED
 from laurel.runtime.record import Apply
 from laurel.runtime.settings import KafkaSettings
@@ -52,7 +52,7 @@ class TableReader:
         await provision(self._settings, self._topics)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap, group_id=None, enable_auto_commit=False,
-            auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST, fetch_max_wait_ms=250,
+            auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST, fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=30_000,
         )  # fmt: skip
         try:
