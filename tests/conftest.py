@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+
 from laurel.contracts.topics import TOPICS
 from laurel.runtime.settings import KafkaSettings
 from laurel_local.broker import ApacheKafka, Broker, EmbeddedBroker, Unavailable

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.samples import GOLDEN
 from jsonschema import Draft7Validator
+
+from contract.samples import GOLDEN
 from laurel.contracts.asyncapi import document, main, rendered
 from laurel.contracts.errors import Code
 from laurel.contracts.reference import markdown, schemas

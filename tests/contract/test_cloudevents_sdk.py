@@ -7,6 +7,7 @@ import json
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, from_kafka, to_binary, to_structured
 from cloudevents.core.formats.json import JSONFormat
+
 from contract.samples import GoldenRecord, golden_records
 from laurel.contracts.envelope import decode
 

@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from contract.samples import GOLDEN, WORLD, GoldenRecord, golden_path, golden_records, samples
 from jsonschema import Draft7Validator, FormatChecker
+
+from contract.samples import GOLDEN, WORLD, GoldenRecord, golden_path, golden_records, samples
 from laurel.contracts import signature
 from laurel.contracts.base import Contract
 from laurel.contracts.envelope import Envelope, decode, encode

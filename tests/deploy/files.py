@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from issuer.config import IssuerSettings
 from laurel.runtime.settings import ServiceSettings
 from notifier.config import NotifierSettings

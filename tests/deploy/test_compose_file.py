@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+
 from deploy.files import ROOT, SERVICES, compose, dockerfile, env_values, environment, stages, variables
 from laurel_local import compose_env
 from laurel_local.kafka_jars import KAFKA_VERSION

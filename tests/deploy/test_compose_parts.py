@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+
 from deploy.files import ROOT, compose, env_values
 from issuer.api import CompletionIn
 from issuer.signer import Signer

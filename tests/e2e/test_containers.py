@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
+
 from laurel.contracts.topics import CREDENTIALS
 from laurel.runtime.clock import utc_now
 from laurel.runtime.settings import KafkaSettings

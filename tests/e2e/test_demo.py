@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from laurel.credentials.cryptosuites import proof_of
 
 MODULE = [sys.executable, "-m", "laurel_local.demo", "--free-ports", "--directory"]

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
+
 from laurel.contracts.status import StatusHeartbeat
 from laurel.contracts.topics import (
     COMPLETIONS,
@@ -29,7 +31,6 @@ from laurel.runtime.record import read_event
 from laurel.runtime.settings import KafkaSettings
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
-from pymongo import MongoClient
 from support.log import publish, read_topic
 from support.system import System, builders, running
 from support.waiting import eventually

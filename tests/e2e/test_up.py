@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from laurel_local.consortium import load_or_make
 from laurel_local.processes import can_bind, free_port
 from support.waiting import eventually

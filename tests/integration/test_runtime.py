@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+
 from laurel.cli.letters import Letter, Outcome, read_letters, replay_letters
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import CATALOG, COMPLETIONS, DEAD_LETTERS
@@ -174,6 +175,7 @@ async def _read_letters(settings: KafkaSettings) -> tuple[list[Letter], int] | N
 @pytest.mark.parametrize("topic", [COMPLETIONS])
 async def test_a_topic_with_other_partitions_is_refused(kafka_settings: KafkaSettings, topic: object) -> None:
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
     from laurel.runtime.kafka import provision
 
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_settings.kafka_bootstrap)

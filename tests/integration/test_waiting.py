@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from laurel_local.broker import EmbeddedBroker
 from laurel_local.consortium import load_or_make
 from laurel_local.database import EmbeddedDatabase

@@ -8,9 +8,10 @@ from pathlib import Path
 import docker
 import yaml
 from docker.errors import DockerException
-from laurel_local.processes import free_port
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.waiting_utils import wait_for_logs
+
+from laurel_local.processes import free_port
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+
 from laurel.contracts.topics import Message, Topic
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka

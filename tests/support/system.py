@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
+
 import issuer.app
 import issuer.config
 import notifier.app
@@ -18,10 +20,8 @@ import registry.app
 import registry.config
 import verifier.app
 import verifier.config
-from fastapi import FastAPI
 from laurel.runtime.settings import KafkaSettings
 from laurel_local.mailbox import Mailbox
-
 from support.world import World
 
 ADMIN_TOKEN = "an-admin-token-for-tests-0123456789abcdef"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from laurel.contracts.catalog import Catalog
 from laurel.credentials.keys import SigningKey
 

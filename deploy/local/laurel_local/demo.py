@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from laurel.contracts.operations import Occasion
-from laurel.partner import PartnerClient
-from laurel.runtime.settings import KafkaSettings
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from laurel.contracts.operations import Occasion
+from laurel.partner import PartnerClient
+from laurel.runtime.settings import KafkaSettings
 from laurel_local.broker import EmbeddedBroker
 from laurel_local.consortium import Consortium, load_or_make
 from laurel_local.database import EmbeddedDatabase

@@ -9,6 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
+from opentelemetry.trace import SpanKind
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+
+from issuer import domain
+from issuer.derivation import Derivation
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.base import Contract, Uri
@@ -23,11 +28,6 @@ from laurel.runtime.faults import is_transient
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka
 from laurel.runtime.web import PROBLEM, bearer_of, json_body
-from opentelemetry.trace import SpanKind
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
-
-from issuer import domain
-from issuer.derivation import Derivation
 
 INTAKE_LIMIT = 500
 PUBLISH_SECONDS = 20.0

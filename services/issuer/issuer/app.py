@@ -5,15 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fastapi import FastAPI
-from laurel.contracts.addresses import Addresses
-from laurel.contracts.topics import COMPLETIONS, STATUS_CHANGES
-from laurel.runtime.catalog import CatalogView
-from laurel.runtime.clock import Clock, utc_now
-from laurel.runtime.health import Health
-from laurel.runtime.kafka import Kafka, until_answered
-from laurel.runtime.lifecycle import Lifecycle
-from laurel.runtime.mongo import Mongo
-from laurel.runtime.web import create_app
 
 from issuer.api import Intake, routes
 from issuer.config import IssuerSettings
@@ -23,6 +14,15 @@ from issuer.handlers import CompletionHandler
 from issuer.signer import Signer
 from issuer.status_lists import StatusChangeHandler, StatusListPublisher
 from issuer.store import Store
+from laurel.contracts.addresses import Addresses
+from laurel.contracts.topics import COMPLETIONS, STATUS_CHANGES
+from laurel.runtime.catalog import CatalogView
+from laurel.runtime.clock import Clock, utc_now
+from laurel.runtime.health import Health
+from laurel.runtime.kafka import Kafka, until_answered
+from laurel.runtime.lifecycle import Lifecycle
+from laurel.runtime.mongo import Mongo
+from laurel.runtime.web import create_app
 
 SERVICE = "issuer"
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from laurel.runtime.settings import MongoSettings, Secret, ServiceSettings
 from pydantic import Field, field_validator
+
+from laurel.runtime.settings import MongoSettings, Secret, ServiceSettings
 
 
 class IssuerSettings(ServiceSettings, MongoSettings):

@@ -11,6 +11,7 @@ from hashlib import sha256
 import base58
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from laurel.contracts.credentials import StatusPosition
 from laurel.credentials.keys import SigningKey
 

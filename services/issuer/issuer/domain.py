@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from pydantic import ValidationError
+
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import AchievementPublished, IssuerKey, IssuerPublished, PartnerKey, PartnerPublished
@@ -20,7 +22,6 @@ from laurel.contracts.status import Purpose
 from laurel.contracts.topics import COMPLETIONS
 from laurel.credentials import model
 from laurel.credentials.keys import PublicKey
-from pydantic import ValidationError
 
 SOURCE = "urn:laurel:issuer"
 EVENT_TYPE = next(iter(COMPLETIONS.events))

@@ -9,6 +9,13 @@ from hashlib import sha256
 from typing import Any
 
 import structlog
+
+from issuer import domain
+from issuer.derivation import Derivation
+from issuer.domain import SOURCE
+from issuer.metrics import COMPLETIONS_DECIDED, REJECTIONS
+from issuer.signer import Signer, ToSign
+from issuer.store import Intent, Store
 from laurel.contracts.addresses import Addresses, verification_method
 from laurel.contracts.catalog import PartnerPublished
 from laurel.contracts.completions import CompletionRejected
@@ -23,13 +30,6 @@ from laurel.runtime.clock import Clock
 from laurel.runtime.faults import Poison
 from laurel.runtime.kafka import Kafka
 from laurel.runtime.record import Record
-
-from issuer import domain
-from issuer.derivation import Derivation
-from issuer.domain import SOURCE
-from issuer.metrics import COMPLETIONS_DECIDED, REJECTIONS
-from issuer.signer import Signer, ToSign
-from issuer.store import Intent, Store
 
 log = structlog.get_logger(__name__)
 

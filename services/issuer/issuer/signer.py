@@ -9,6 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+from pydantic import Field, TypeAdapter, ValidationError
+
+from issuer.domain import active_key
 from laurel.contracts.base import Contract, Slug
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.errors import Code
@@ -16,9 +19,6 @@ from laurel.credentials.cryptosuites import sign
 from laurel.credentials.errors import CredentialError
 from laurel.credentials.keys import SigningKey
 from laurel.runtime.faults import Poison
-from pydantic import Field, TypeAdapter, ValidationError
-
-from issuer.domain import active_key
 
 
 class MemberKey(Contract):

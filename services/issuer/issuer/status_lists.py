@@ -14,6 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+
+from issuer.domain import SOURCE
+from issuer.metrics import LISTS_SIGNED, LISTS_WAITING
+from issuer.signer import Signer, ToSign
+from issuer.store import Family, Seal, Store
 from laurel.contracts.addresses import Addresses, verification_method
 from laurel.contracts.envelope import derived_id
 from laurel.contracts.status import Purpose, State, StatusChanged, StatusListSigned, list_id
@@ -24,11 +29,6 @@ from laurel.runtime.clock import Clock
 from laurel.runtime.faults import Poison, Transient, is_transient
 from laurel.runtime.kafka import Kafka
 from laurel.runtime.record import Record, read_event
-
-from issuer.domain import SOURCE
-from issuer.metrics import LISTS_SIGNED, LISTS_WAITING
-from issuer.signer import Signer, ToSign
-from issuer.store import Family, Seal, Store
 
 log = structlog.get_logger(__name__)
 

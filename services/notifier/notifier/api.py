@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+
 from laurel.contracts.base import Contract, Moment
 from laurel.contracts.operations import Occasion
 from laurel.runtime.web import require_token
-
 from notifier.config import NotifierSettings
 from notifier.domain import Delivery, DeliveryState, Missing, Outcome, Recipient, masked
 from notifier.store import Store

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 from fastapi import FastAPI
+
 from laurel.contracts.topics import CREDENTIALS, RECIPIENTS, STATUS_CHANGES
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.clock import Clock, utc_now
@@ -14,7 +15,6 @@ from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.mongo import Mongo
 from laurel.runtime.web import create_app
-
 from notifier import api
 from notifier.config import NotifierSettings
 from notifier.delivery import Worker

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from laurel.runtime.settings import MongoSettings, Secret, ServiceSettings, is_loopback
 from pydantic import AfterValidator, Field, NameEmail, SecretStr, model_validator
+
+from laurel.runtime.settings import MongoSettings, Secret, ServiceSettings, is_loopback
 
 
 def _ascii_address(sender: NameEmail) -> NameEmail:

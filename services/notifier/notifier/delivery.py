@@ -15,15 +15,15 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import structlog
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Gauge
+
 from laurel.contracts.topics import Message
 from laurel.runtime import telemetry
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.clock import Clock
 from laurel.runtime.failures import Backoff
 from laurel.runtime.faults import is_transient
-from opentelemetry.trace import SpanKind
-from prometheus_client import Counter, Gauge
-
 from notifier import domain, letter
 from notifier.config import NotifierSettings
 from notifier.domain import Attempt, Close, Delivery, DeliveryState, GiveUp, Missing, Outcome, Send, Wait, Wording

@@ -13,7 +13,6 @@ from laurel.contracts.status import StatusChanged
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from laurel.runtime.record import Record, read_event
-
 from notifier.domain import Missing, Recipient, delivery_id, is_told, on_issued, on_revoked
 from notifier.store import Store
 

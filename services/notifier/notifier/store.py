@@ -9,7 +9,6 @@ from typing import Any
 
 from laurel.contracts.operations import Occasion
 from laurel.runtime.mongo import BulkWriteError, Mongo, UpdateOne, duplicates_only
-
 from notifier.domain import (
     Attempt,
     Delivery,

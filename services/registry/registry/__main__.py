@@ -2,7 +2,6 @@
 
 from laurel.runtime import telemetry, web
 from laurel.runtime.settings import load
-
 from registry.app import SERVICE, build
 from registry.config import RegistrySettings
 

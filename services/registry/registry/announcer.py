@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import structlog
+
 from laurel.contracts.envelope import derived_id
 from laurel.contracts.status import StatusHeartbeat
 from laurel.contracts.topics import STATUS_CHANGES, Message, message
@@ -16,7 +17,6 @@ from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import is_transient
 from laurel.runtime.record import Record
-
 from registry.domain import SOURCE, status_changed
 from registry.rows import StoredCredential
 from registry.store import Store

@@ -9,6 +9,8 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
+from pydantic import Field, SecretStr, ValidationError
+
 from laurel.contracts.base import Contract, CredentialId, Line
 from laurel.contracts.catalog import Catalog
 from laurel.contracts.errors import Code, Rejected, rejection_of
@@ -18,8 +20,6 @@ from laurel.runtime import telemetry, web
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import is_transient
 from laurel.runtime.health import Health
-from pydantic import Field, SecretStr, ValidationError
-
 from registry.announcer import Publish
 from registry.domain import SOURCE
 from registry.outcomes import Outcomes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.topics import CREDENTIALS, STATUS_LISTS, STATUS_REQUESTS
 from laurel.runtime import web
@@ -12,7 +13,6 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle, Step
 from laurel.runtime.mongo import Mongo
-
 from registry.announcer import Announcer, Heartbeat
 from registry.api import admin_router
 from registry.config import RegistrySettings

@@ -9,6 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 import orjson
+
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.base import Contract, Digest, Moment
 from laurel.contracts.catalog import (
@@ -28,7 +29,6 @@ from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.topics import CATALOG, Message, message
 from laurel.credentials.errors import KeyResolutionError
 from laurel.credentials.keys import PublicKey
-
 from registry.domain import SOURCE
 
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
+
 from laurel.contracts.addresses import Addresses, verification_method
 from laurel.contracts.catalog import IssuerPublished, PartnerPublished
 from laurel.contracts.credentials import CredentialIssued
@@ -22,7 +23,6 @@ from laurel.credentials.cryptosuites import proof_of, verify_proof
 from laurel.credentials.errors import CredentialError
 from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.lint import issuer_id, lint
-
 from registry.rows import Applied, HistoryEntry, StoredCredential, StoredList, StoredRequest
 
 SOURCE = "urn:laurel:registry"

@@ -9,6 +9,8 @@ from hashlib import sha256
 from typing import Generic, TypeVar
 
 import structlog
+from prometheus_client import Counter
+
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.base import Contract
@@ -20,8 +22,6 @@ from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import Poison
 from laurel.runtime.record import Record, read_event
-from prometheus_client import Counter
-
 from registry.announcer import Announcer, Trace
 from registry.domain import SOURCE, application, authorised_partner, changed, registration, signed_list
 from registry.outcomes import Outcomes

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import structlog
+
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import Catalog
 from laurel.contracts.errors import Code, Rejected
 from laurel.runtime.clock import Clock
-
 from registry.announcer import Publish
 from registry.catalog import Planned, catalog_message, plan, whole
 from registry.store import Overtaken, Store

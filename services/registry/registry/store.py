@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from laurel.contracts.base import Contract
 from laurel.contracts.catalog import AchievementPublished, Consortium, IssuerPublished, PartnerPublished
 from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
-
 from registry.catalog import Kind, StoredEntry, entry_key
 from registry.rows import StoredCredential, StoredList, StoredRequest
 

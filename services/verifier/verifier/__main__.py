@@ -3,7 +3,6 @@
 from laurel.runtime import telemetry
 from laurel.runtime.settings import load
 from laurel.runtime.web import serve
-
 from verifier.app import SERVICE, build
 from verifier.config import VerifierSettings
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import structlog
+from prometheus_client import Counter
+
 from laurel.contracts.operations import VerificationCompleted
 from laurel.contracts.topics import VERIFICATIONS, Message, message
 from laurel.runtime import telemetry
 from laurel.runtime.faults import is_transient
 from laurel.runtime.kafka import Kafka
-from prometheus_client import Counter
 
 log = structlog.get_logger(__name__)
 

@@ -9,14 +9,14 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter
+
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.operations import VerificationCompleted
 from laurel.credentials.verification import Verification
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
-from opentelemetry.trace import SpanKind
-from prometheus_client import Counter
-
 from verifier import domain
 from verifier.announcer import Announcer, name_of
 from verifier.resolver import Resolver

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fastapi import FastAPI
+from prometheus_client import Gauge
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from laurel.contracts.addresses import Addresses
 from laurel.runtime.clock import Clock, utc_now
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.web import create_app
-from prometheus_client import Gauge
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from verifier.announcer import Announcer
 from verifier.api import BODY_LIMIT, PATH, Verifying, routes
 from verifier.config import VerifierSettings

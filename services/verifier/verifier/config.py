@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from laurel.runtime.settings import ServiceSettings
 from pydantic import Field
+
+from laurel.runtime.settings import ServiceSettings
 
 
 class VerifierSettings(ServiceSettings):

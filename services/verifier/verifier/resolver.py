@@ -11,7 +11,6 @@ from laurel.credentials.keys import VerificationMethod, did_key_method
 from laurel.credentials.lint import issuer_id, status_entries
 from laurel.credentials.status_list import entry_index
 from laurel.credentials.verification import Verification, verify
-
 from verifier.domain import Standing, authentic, conclude, is_set, method_of, registration, staleness
 from verifier.view import View
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from prometheus_client import Counter
+
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.status import StatusListSigned, list_id
@@ -14,8 +16,6 @@ from laurel.credentials.cryptosuites import proof_of, verify_proof
 from laurel.credentials.errors import CredentialError, StatusListError
 from laurel.credentials.lint import lint
 from laurel.credentials.status_list import Bitstring, decode
-from prometheus_client import Counter
-
 from verifier.domain import method_of
 
 log = structlog.get_logger(__name__)

@@ -22,7 +22,6 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka import TableReader
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
-
 from verifier.domain import Standing
 from verifier.status_lists import StatusLists
 

@@ -68,7 +68,7 @@ class Partner(Contract):
     """The partner's name in the catalog."""
     name: Line
     """The partner's name, for people."""
-    sources: Annotated[tuple[Uri, ...], Field(min_length=1, max_length=32)]
+    sources: Annotated[tuple[Annotated[Uri, Field(max_length=500)], ...], Field(min_length=1, max_length=32)]
     """The values of `source` that the partner's events may carry."""
     keys: Annotated[tuple[PartnerKey, ...], Field(max_length=32)] = ()
     """The keys that may sign the partner's events."""

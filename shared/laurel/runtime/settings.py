@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from ipaddress import ip_address
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -95,6 +95,12 @@ def load(settings: type[Loaded]) -> Loaded:
         field = re.search(r'field "(\w+)"', str(error))  # the library tells the field only in words
         name = PREFIX + field[1].upper() if field else "a setting"
         sys.stderr.write(f"{name} cannot be used: it must be a JSON list, such as [5, 60, 600].\n")
+    sys.exit(EXIT_BAD_SETTINGS)
+
+
+def refuse(name: str, reason: str) -> NoReturn:
+    """One sentence about a setting on stderr, and exit code 2."""
+    sys.stderr.write(f"{name} cannot be used: {reason}.\n")
     sys.exit(EXIT_BAD_SETTINGS)
 
 

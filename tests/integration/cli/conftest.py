@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+
 from laurel.cli.main import main
 from support.command import Ran, Run, Site
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+
 from laurel.contracts.catalog import PartnerPublished
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import BY_NAME, CATALOG, COMPLETIONS, DEAD_LETTERS, Message, Topic, message

@@ -7,11 +7,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+
 from issuer.signer import Signer
 from laurel.contracts.catalog import IssuerKey
 from laurel.credentials.keys import SigningKey
 from laurel.runtime.settings import _strong
-from pydantic import SecretStr
 from support.command import Run
 
 

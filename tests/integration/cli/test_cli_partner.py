@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from laurel.contracts import signature
 from laurel.contracts.envelope import decode
 from laurel.contracts.topics import COMPLETIONS

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from laurel.runtime.web import json_body
 from support.command import Run, Site
 from support.world import World

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.status import Purpose
 from laurel.credentials.keys import SigningKey, VerificationMethod, did_document

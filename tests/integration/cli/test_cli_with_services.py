@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from laurel.contracts.credentials import CredentialIssued, StatusPosition
 from laurel.contracts.status import Purpose, StatusListSigned, list_id
 from laurel.contracts.topics import CREDENTIALS, STATUS_LISTS, Message, message

@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 from laurel.contracts import signature
 from laurel.contracts.completions import CompletionRecorded
 from laurel.contracts.envelope import decode
@@ -14,10 +19,6 @@ from laurel.partner import NotConfirmed, PartnerClient
 from laurel.runtime.kafka import provision
 from laurel.runtime.settings import KafkaSettings
 from laurel_local.broker import Broker
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support.log import read_topic
 from support.world import World
 

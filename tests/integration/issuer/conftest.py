@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from issuer.config import IssuerSettings
 from laurel.credentials.keys import SigningKey
 from laurel.runtime.settings import KafkaSettings

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI
+
 from issuer.app import build
 from issuer.config import IssuerSettings
 from issuer.handlers import CompletionHandler

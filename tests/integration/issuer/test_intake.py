@@ -10,6 +10,7 @@ import httpx
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 from fastapi import FastAPI
+
 from integration.issuer.running import bodies, completions_of, running
 from issuer.app import build
 from issuer.config import IssuerSettings

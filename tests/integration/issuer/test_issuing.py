@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from integration.issuer.running import bodies, completion_records, everything, handle, running, update
 from issuer.config import IssuerSettings
 from laurel.contracts.addresses import verification_method

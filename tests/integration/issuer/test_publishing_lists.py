@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from integration.issuer.running import bodies, running
 from issuer import status_lists
 from issuer.app import build

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
+
 from integration.issuer.running import bodies, completions_of, everything, running
 from issuer.config import IssuerSettings
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import CREDENTIALS, DEAD_LETTERS, RECIPIENTS, REJECTED_COMPLETIONS
 from laurel.runtime.mongo import Mongo
 from laurel_local.database import EmbeddedDatabase
-from pydantic import SecretStr
 from support.log import publish, read_topic
 from support.waiting import eventually
 from support.world import World

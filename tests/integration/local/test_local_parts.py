@@ -12,11 +12,12 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from pymongo import MongoClient
+
 from laurel_local.broker import ApacheKafka, Broker, EmbeddedBroker, Unavailable, obtain_kafka
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
 from laurel_local.processes import StartError, free_port
-from pymongo import MongoClient
 from support.missing import not_here
 
 

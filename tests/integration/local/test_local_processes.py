@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from laurel_local.probes import tcp_answers
 from laurel_local.processes import Process, StartError, free_port
 

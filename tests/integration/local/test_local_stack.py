@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from laurel_local.broker import EmbeddedBroker
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+
 from laurel.contracts.credentials import CredentialIssued, RecipientRecorded, StatusPosition
 from laurel.contracts.operations import DeliveryFailed, DeliverySucceeded
 from laurel.contracts.status import State, StatusChanged, StatusHeartbeat

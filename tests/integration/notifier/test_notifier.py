@@ -6,12 +6,13 @@ from dataclasses import replace
 from email.message import EmailMessage
 
 import structlog
+from pymongo import MongoClient
+
 from integration.notifier.conftest import TRACE, Events, Start
 from laurel.contracts.operations import DeliveryFailed, DeliverySucceeded
 from laurel.contracts.status import State
 from laurel.contracts.topics import DELIVERIES
 from laurel_local.database import EmbeddedDatabase
-from pymongo import MongoClient
 from support.log import read_topic
 
 

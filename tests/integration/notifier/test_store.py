@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from laurel.contracts.operations import Occasion
 from laurel.runtime.mongo import Mongo
 from notifier.config import NotifierSettings

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from integration.notifier.conftest import TOKEN, get
 from laurel.contracts.operations import Occasion
 from laurel.contracts.topics import Message

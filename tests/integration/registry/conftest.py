@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from pydantic import SecretStr
+
 from integration.registry.running import TOKEN, Registry, running
 from laurel.runtime.mongo import Mongo
 from laurel.runtime.settings import KafkaSettings, MongoSettings
 from laurel_local.database import EmbeddedDatabase
-from pydantic import SecretStr
 from registry.config import RegistrySettings
 from registry.store import Store
 from support.world import World

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+
 from laurel.contracts.base import Contract
 from laurel.contracts.operations import DeadLetter
 from laurel.contracts.status import Action

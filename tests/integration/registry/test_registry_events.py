@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from integration.registry.running import Registry, running
 from laurel.contracts.catalog import AchievementPublished, IssuerPublished, PartnerPublished
 from laurel.contracts.envelope import derived_id

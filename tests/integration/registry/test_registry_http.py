@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from integration.registry.running import Registry, running
 from laurel.contracts.errors import Code
 from laurel.contracts.status import Action

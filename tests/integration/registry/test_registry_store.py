@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+
 from laurel.contracts.errors import Code
 from laurel.contracts.status import Action, State, StatusChanged, StatusHeartbeat
 from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, Message

@@ -12,6 +12,7 @@ import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
+
 from integration.verifier.samples import Samples, Watch
 from laurel.contracts.operations import VerificationCompleted
 from laurel.contracts.status import Purpose, State

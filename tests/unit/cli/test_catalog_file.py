@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from laurel.cli.catalog_file import read_catalog
 from laurel.cli.exits import Refused, WrongUse
 from laurel.runtime.web import json_body

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+
 from laurel.cli import output
 from laurel.cli.exits import Refused, Unreachable, WrongUse
 from laurel.cli.main import app, main

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
 from laurel.contracts.base import (
     Contract,
     CredentialId,
@@ -25,7 +27,6 @@ from laurel.contracts.base import (
     Url,
     utc_text,
 )
-from pydantic import TypeAdapter, ValidationError
 
 KEY = "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 GOOD: list[tuple[Any, str]] = [

@@ -7,9 +7,10 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from laurel.contracts.catalog import AchievementPublished, Catalog, IssuerPublished, Partner, PartnerPublished
 from laurel.contracts.catalog_index import CatalogIndex
-from pydantic import ValidationError
 from support.world import API_KEY, World
 
 Document = dict[str, Any]

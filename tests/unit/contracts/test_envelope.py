@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from laurel.contracts.envelope import (
     ATTRIBUTE_LIMIT,
     EVENT_SIZE_LIMIT,

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from laurel.contracts.completions import CompletionRecorded, Learner
 from laurel.contracts.errors import DETAIL_LIMIT, Code, Rejected, pointer_of, rejection_of, rejections_of
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 GOOD = {
     "achievement": "welding", "completedAt": "2026-06-01T12:00:00Z",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from laurel.contracts.envelope import Envelope
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.signature import ATTRIBUTE, HEADER_LIMIT, check, read, sign

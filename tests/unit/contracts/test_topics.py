@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from laurel.contracts.addresses import Addresses, verification_method
 from laurel.contracts.completions import CompletionRecorded
 from laurel.contracts.status import Purpose, StatusHeartbeat, list_id

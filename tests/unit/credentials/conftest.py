@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from laurel.credentials.cryptosuites import sign
 from laurel.credentials.errors import KeyResolutionError
 from laurel.credentials.keys import SigningKey, VerificationMethod

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyld import jsonld
+
 from laurel.credentials.canonical import canonicalize, check_size
 from laurel.credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2, OPEN_BADGES, inline
 from laurel.credentials.errors import MalformedCredential
-from pyld import jsonld
 
 Document = dict[str, Any]
 # Everything that needs care: quotes and backslashes, line ends, separators that are not, astral characters.

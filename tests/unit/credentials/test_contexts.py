@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
+
 from laurel.credentials import contexts
 from laurel.credentials.contexts import pruning
 from laurel.credentials.errors import MalformedCredential

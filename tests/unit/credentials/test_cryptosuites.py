@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
 from laurel.credentials import contexts
 from laurel.credentials.cryptosuites import hash_data, proof_of, sign, verify_proof
 from laurel.credentials.errors import CredentialError, MalformedCredential, ProofError

@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from laurel.credentials.contexts import DID_V1, MULTIKEY_V1
 from laurel.credentials.errors import KeyResolutionError
 from laurel.credentials.keys import (

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from laurel.credentials.contexts import CREDENTIALS_V2, DATA_INTEGRITY_V2, OPEN_BADGES, OPEN_BADGES_EXTENSIONS
 from laurel.credentials.errors import CredentialError, LintError, MalformedCredential
 from laurel.credentials.lint import check_form, issuer_id, lint

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from laurel.credentials.contexts import CREDENTIALS_V2, OPEN_BADGES
 from laurel.credentials.model import (
     AchievementSubject,
@@ -16,7 +18,6 @@ from laurel.credentials.model import (
     to_document,
 )
 from laurel.credentials.values import format_datetime, parse_datetime, pointer
-from pydantic import ValidationError
 
 Document = dict[str, Any]
 Build = Callable[[], Document]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from laurel.credentials.cryptosuites import sign, verify_proof
 from laurel.credentials.errors import StatusListError
 from laurel.credentials.keys import SigningKey, VerificationMethod

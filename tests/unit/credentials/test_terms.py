@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from laurel.credentials import contexts
 from laurel.credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2, DID_V1, MULTIKEY_V1, OPEN_BADGES
 from laurel.credentials.errors import MalformedCredential

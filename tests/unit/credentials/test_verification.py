@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from laurel.credentials.cryptosuites import sign
 from laurel.credentials.errors import StatusListError, Unavailable
 from laurel.credentials.keys import SigningKey, VerificationMethod

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from issuer import domain
 from issuer.derivation import LIST_LENGTH, Derivation
 from laurel.contracts.catalog import AchievementPublished, IssuerPublished

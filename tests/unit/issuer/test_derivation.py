@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+
 from issuer.derivation import LIST_LENGTH, Derivation
 
 MASTER = "0123456789abcdef-master-key-for-tests"

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 import orjson
 import pytest
+
 from issuer import domain
 from laurel.contracts.catalog import IssuerKey, PartnerPublished
 from laurel.contracts.catalog_index import CatalogIndex

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from issuer.config import IssuerSettings
 from laurel.runtime.settings import complaints
-from pydantic import ValidationError
 
 MASTER_KEY = "0123456789abcdef-master-key-for-tests"
 
@@ -90,3 +93,21 @@ def test_a_public_url_that_anyone_could_impersonate_is_refused(url: str, good: d
 )  # fmt: skip
 def test_numbers_have_limits(name: str, value: int, good: dict[str, Any]) -> None:
     assert refused(good | {name: value}).startswith(f"LAUREL_{name.upper()} cannot be used")
+
+
+def test_a_keys_file_that_holds_something_else_is_named_and_ends_with_2(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"issuer": "north", "secretKeyMultibase": "z-something-secret"}')
+    keys.chmod(0o600)
+    environment = os.environ | {
+        "LAUREL_KAFKA_BOOTSTRAP": "127.0.0.1:1", "LAUREL_PUBLIC_URL": "http://127.0.0.1:8010",
+        "LAUREL_MONGO_URL": "mongodb://127.0.0.1:1", "LAUREL_SIGNING_KEYS_FILE": str(keys),
+        "LAUREL_MASTER_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
+    }  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-m", "issuer"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("LAUREL_SIGNING_KEYS_FILE cannot be used: ")
+    assert ended.stderr.count("\n") == 1
+    assert "something-secret" not in ended.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from issuer.signer import Signer, ToSign
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.errors import Code

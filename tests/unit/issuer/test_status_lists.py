@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from issuer.status_lists import with_changes
 from issuer.store import Family, Seal
 from laurel.contracts.credentials import StatusPosition

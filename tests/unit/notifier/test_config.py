@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from laurel.runtime.settings import complaints
 from notifier.config import NotifierSettings
-from pydantic import ValidationError
 
 GOOD: dict[str, Any] = {
     "kafka_bootstrap": "127.0.0.1:9092", "mongo_url": "mongodb://127.0.0.1", "public_url": "https://badges.example",

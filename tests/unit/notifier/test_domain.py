@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from laurel.contracts.credentials import CredentialIssued, StatusPosition
 from laurel.contracts.operations import Occasion
 from laurel.contracts.status import State, StatusChanged

@@ -11,10 +11,11 @@ from email.utils import parseaddr
 from html.parser import HTMLParser
 
 import pytest
+from pydantic import NameEmail
+
 from laurel.contracts.operations import Occasion
 from notifier.domain import LANGUAGES, Delivery, Recipient, Wording, delivery_id
 from notifier.letter import envelope_address, render, write
-from pydantic import NameEmail
 
 NOW = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
 CREDENTIAL = "https://badges.example/credentials/one?a=1&b=2"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from laurel.contracts.envelope import EVENT_SIZE_LIMIT
 from laurel.partner import Completion, Finding, read_events
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import orjson
 import pytest
+
 from laurel.contracts.status import Action
 from registry.domain import Standing
 from registry.pages.answers import CREDENTIAL_JSON, HTML, choose

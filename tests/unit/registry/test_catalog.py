@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import Catalog, Consortium, IssuerKey, IssuerPublished
 from laurel.contracts.errors import Code, Rejected

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+
 from laurel.contracts import signature
 from laurel.contracts.catalog import IssuerPublished, PartnerPublished
 from laurel.contracts.credentials import CredentialIssued

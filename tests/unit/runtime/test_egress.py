@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+
 from laurel.runtime.egress import Answer, Egress, Refused
 from laurel.runtime.faults import Transient, is_transient
 

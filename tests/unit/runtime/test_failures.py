@@ -10,13 +10,14 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, NetworkTimeout, WTimeoutError
+
 from laurel.contracts.errors import Code
 from laurel.runtime.failures import Backoff, FailurePolicy
 from laurel.runtime.faults import Poison, Transient, is_transient
 from laurel.runtime.health import Health
 from laurel.runtime.record import Record
-from prometheus_client import REGISTRY
-from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, NetworkTimeout, WTimeoutError
 from support.waiting import eventually
 
 AWAY = [

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 from laurel.runtime.health import Health
 from laurel.runtime.lifecycle import Lifecycle
 from support.waiting import eventually

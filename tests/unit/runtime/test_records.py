@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
+from prometheus_client import REGISTRY
+from structlog.typing import EventDict
+
 from laurel.contracts.envelope import encode
 from laurel.contracts.errors import Code
 from laurel.contracts.operations import DeadLetter
@@ -19,8 +22,6 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka import TableReader, dead_letter, until_answered
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
-from prometheus_client import REGISTRY
-from structlog.typing import EventDict
 from support.world import EPOCH, World
 
 SETTINGS = KafkaSettings(kafka_bootstrap="127.0.0.1:1")

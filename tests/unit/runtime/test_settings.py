@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from issuer.config import IssuerSettings
 from laurel.runtime.settings import EXIT_BAD_SETTINGS, KafkaSettings, MongoSettings, ServiceSettings, is_loopback, load
 from notifier.config import NotifierSettings
-from pydantic import ValidationError
 from registry.config import RegistrySettings
 from verifier.config import VerifierSettings
 

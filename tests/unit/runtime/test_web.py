@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import Body, FastAPI, Query, Request
+from pydantic import BaseModel, SecretStr
+from structlog.typing import EventDict
+
 from laurel.contracts.completions import Learner
 from laurel.contracts.errors import Code, Rejected
 from laurel.runtime.health import Health
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.web import BODY_LIMIT, PROBLEM, bearer_of, create_app, json_body, problem, require_token
-from pydantic import BaseModel, SecretStr
-from structlog.typing import EventDict
 from support.waiting import eventually
 
 LIMIT = 1000

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.status import State

@@ -10,6 +10,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+
 from integration.verifier.samples import Samples, Watch
 from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.envelope import encode

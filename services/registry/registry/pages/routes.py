@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 import orjson
 from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.errors import Code
 from laurel.credentials.keys import did_document
 from laurel.runtime import web
 from laurel.runtime.clock import Clock
-from starlette.requests import Request
-from starlette.responses import Response
-
 from registry.api import answer_when_away
 from registry.catalog import Kind
 from registry.domain import methods

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from laurel.contracts.catalog import AchievementPublished, IssuerPublished
 from laurel.contracts.status import State
 from laurel.credentials.model import (
@@ -20,7 +21,6 @@ from laurel.credentials.model import (
     Profile,
     to_document,
 )
-
 from registry.domain import Standing, standing
 from registry.rows import StoredCredential
 
