@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
+from aiokafka.producer import message_accumulator, producer
+from aiokafka.record import default_records
 
 from laurel.cli.letters import Letter, Outcome, read_letters, replay_letters
 from laurel.contracts.errors import Code
@@ -165,6 +168,47 @@ async def test_a_record_too_large_for_a_dead_letter_is_named_in_one_and_replayed
     again = await eventually(lambda: handled[-1] if len(handled) > 2 else None)
     await kafka.stop()
     assert (again.key, again.headers, again.value) == (huge.key, huge.headers, huge.value)
+
+
+class _NotUtf8(str):
+    """A header name that goes out as bytes which are no UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
+
+
+@pytest.mark.parametrize(
+    "header", [("note", None), ("note", b"\xff\xfe"), (_NotUtf8("??"), b"x")], ids=["no value", "value", "name"]
+)
+async def test_a_header_that_cannot_be_decoded_takes_no_other_record_with_it(
+    kafka_settings: KafkaSettings, header: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The compiled record builder insists on plain text for a header's name; a sender in another language does not.
+    for module in (message_accumulator, producer):
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", default_records._DefaultRecordBatchBuilderPy)
+
+    seen: list[bytes | None] = []
+
+    async def handler(records: Sequence[Record]) -> None:
+        seen.extend(record.value for record in records)
+
+    kafka = Kafka(kafka_settings, "tester", Health(), backoff=QUICK)
+    kafka.subscribe(COMPLETIONS, handler)
+    await kafka.start()
+    good = [Record(COMPLETIONS.name, 0, 0, b"k", (), b"%d" % number) for number in range(6)]
+    for record in (*good[:3], replace(good[0], headers=(header,), value=b"bad"), *good[3:]):
+        await resend(kafka_settings, [record])  # each in a batch of its own, as another sender's is
+    await kafka.consume()
+    await eventually(lambda: {each.value for each in good} <= set(seen), what="the good records")
+    if isinstance(header[0], _NotUtf8):
+        (letter,) = await eventually(lambda: _letters(kafka_settings, 1))
+        assert letter["record"] == {"topic": COMPLETIONS.name, "partition": 0, "offset": 3}
+        assert "not UTF-8" in letter["reason"]
+    else:
+        assert b"bad" in seen
+    await kafka.stop()
 
 
 async def _read_letters(settings: KafkaSettings) -> tuple[list[Letter], int] | None:

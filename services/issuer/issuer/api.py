@@ -167,9 +167,18 @@ def _read(given: object) -> CompletionIn:
 def _refused(given: object, refusal: Rejected) -> CompletionTaken:
     named = given.get("id") if isinstance(given, dict) else None
     return CompletionTaken(
-        id=named[:200] if isinstance(named, str) else None, accepted=False, code=refusal.code, pointer=refusal.pointer,
-        detail=refusal.detail,
+        id=named[:200] if isinstance(named, str) and _is_text(named) else None,
+        accepted=False, code=refusal.code, pointer=refusal.pointer, detail=refusal.detail,
     )  # fmt: skip
+
+
+def _is_text(text: str) -> bool:
+    """Whether a JSON string is text: half of a surrogate pair is none, and cannot be sent back."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _problem(description: str) -> dict[str, Any]:

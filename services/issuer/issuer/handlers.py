@@ -71,7 +71,7 @@ class CompletionHandler:
     async def __call__(self, records: Sequence[Record]) -> None:
         """Handle a batch; a bad record becomes a rejection and the others go on."""
         # 1. Decode. A record that was rejected once stays rejected, though the catalog may have changed since.
-        cases = [_read(record) for record in records if event_type_of(record.headers) in (None, domain.EVENT_TYPE)]
+        cases = [_read(record) for record in records if _is_ours(record)]
         await self._recall_rejections(cases)
         # 2. Check each of the others on its own.
         await self._judge_all([case for case in cases if case.rejection is None])
@@ -209,6 +209,16 @@ class CompletionHandler:
             [ToSign(each.document, each.multikey, each.verification_method, each.created) for each in intents.values()]
         )
         return dict(zip(intents, signed, strict=True))
+
+
+def _is_ours(record: Record) -> bool:
+    """Whether the event is of a type that is known here; a newer partner may send others, which are passed over."""
+    named = event_type_of(record.headers)
+    if named in (None, domain.EVENT_TYPE):
+        return True
+    COMPLETIONS_DECIDED.labels("passed over").inc()
+    log.warning("unknown event type passed over", type=str(named)[:100], record=record.coordinates.model_dump())
+    return False
 
 
 def _read(record: Record) -> _Case:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    EmailStr,
+    Field,
+    PlainSerializer,
+)
 from pydantic.alias_generators import to_camel
 
 from laurel.credentials.values import is_absolute_iri
@@ -18,6 +27,7 @@ class Contract(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, extra="ignore",
         str_strip_whitespace=True, serialize_by_alias=True, use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # an error's text goes to logs and dead letters, a learner's name does not
     )  # fmt: skip
 
     def to_bytes(self) -> bytes:
@@ -30,10 +40,34 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+# They change the order in which the text around them is shown, and with it what a public page seems to say.
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def _no_control_characters(text: str) -> str:
     if any(ord(char) < 32 and char not in "\t\n" for char in text) or "\x7f" in text:
         raise ValueError("control characters are not allowed")
+    if not _BIDI_CONTROLS.isdisjoint(text):
+        raise ValueError("characters that change the direction of writing are not allowed")
     return text
+
+
+def in_range(moment: datetime) -> bool:
+    """Whether a time lies, in UTC, between 1900 and 2900: years 1 and 9999 with an offset have no UTC at all."""
+    return 1000 < moment.year < 3000 and 1900 <= moment.astimezone(UTC).year <= 2900
+
+
+def _within_range(moment: datetime) -> datetime:
+    if not in_range(moment):
+        raise ValueError("must lie between the years 1900 and 2900")
+    return moment
+
+
+def _as_text(value: object) -> object:
+    # A bare number would be read as seconds or, if it is large, as milliseconds.
+    if isinstance(value, int | float):
+        raise ValueError("must be RFC 3339 text, such as 2026-05-01T12:00:00Z")
+    return value
 
 
 def _http_url(url: str) -> str:
@@ -68,5 +102,8 @@ Multikey = Annotated[str, Field(pattern=r"^z[1-9A-HJ-NP-Za-km-z]{40,80}$")]
 Language = Annotated[str, Field(max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Score = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f]+$"), _CLEAN]
 Email = Annotated[EmailStr, Field(max_length=254)]
-Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str, when_used="json")]
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_as_text), AfterValidator(_within_range),
+    PlainSerializer(utc_text, return_type=str, when_used="json"),
+]  # fmt: skip
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

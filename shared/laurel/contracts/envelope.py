@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from laurel.contracts.base import utc_text
+from laurel.contracts.base import in_range, utc_text
 from laurel.contracts.errors import Code, Rejected
 
 EVENT_SIZE_LIMIT = 256 * 1024
@@ -132,7 +132,10 @@ def _structured_data(document: dict[str, Any]) -> bytes:
             raise Rejected(Code.MALFORMED_EVENT, "/data_base64", "The member data_base64 is not base64.") from None
     if "data" not in document:
         raise Rejected(Code.MALFORMED_EVENT, "/data", "The structured event has no data: add it.")
-    return orjson.dumps(document["data"])
+    try:
+        return orjson.dumps(document["data"])
+    except orjson.JSONEncodeError:  # it reads deeper than it writes
+        raise Rejected(Code.MALFORMED_EVENT, "/data", "The data is nested too deeply: send flat JSON.") from None
 
 
 def _envelope(attributes: Mapping[str, str], data: bytes, content_type: str) -> Envelope:
@@ -160,7 +163,7 @@ def _time(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not in_range(moment):
         raise Rejected(
             Code.MALFORMED_EVENT, "", "The attribute time must be RFC 3339 with an offset: 2026-05-01T12:00:00Z."
         )

@@ -27,6 +27,7 @@ from laurel.contracts.base import (
     Url,
     utc_text,
 )
+from laurel.contracts.credentials import RecipientRecorded
 
 KEY = "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 GOOD: list[tuple[Any, str]] = [
@@ -140,8 +141,26 @@ def test_a_time_is_written_in_utc(moment: datetime, text: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.datetimes(min_value=datetime(1000, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones()))  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(1900, 1, 2), max_value=datetime(2900, 12, 30), timezones=st.timezones()))  # noqa: DTZ001
 def test_a_time_that_was_written_is_read_as_the_same_moment(moment: datetime) -> None:
     body = Sample(display_name="x", at=moment)
     assert Sample.model_validate_json(body.to_bytes()).at == moment.astimezone(UTC)
     assert Sample.model_validate_json(body.to_bytes()).to_bytes() == body.to_bytes()
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", 0, 253402300799, 1.5])
+def test_a_time_is_text_within_range(text: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Moment).validate_python(text)
+
+
+@pytest.mark.parametrize("text", ["a\u202eb", "\u2066a", "a\u200f"])
+def test_what_turns_the_writing_around_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="direction"):
+        TypeAdapter(Line).validate_python(text)
+
+
+def test_an_error_does_not_repeat_what_was_sent() -> None:
+    with pytest.raises(ValidationError) as error:
+        RecipientRecorded.model_validate({"credential": "https://x.example.org/1", "name": 7, "email": "ana.lima"})
+    assert "ana.lima" not in str(error.value)

@@ -74,7 +74,7 @@ ENVELOPES = st.builds(
     Envelope,
     id=TEXT, source=TEXT, type=TEXT, data=st.binary(min_size=1, max_size=500),
     time=st.none() | st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))]),
-                                  min_value=datetime(1000, 1, 2), max_value=datetime(9999, 12, 30)),  # noqa: DTZ001
+                                  min_value=datetime(1900, 1, 2), max_value=datetime(2900, 12, 30)),  # noqa: DTZ001
     subject=st.none() | TEXT,
     datacontenttype=st.sampled_from(["application/json", "application/json; charset=utf-8", "application/ld+json"]),
     extensions=st.dictionaries(
@@ -228,3 +228,10 @@ def test_a_derived_id_is_the_same_for_the_same_cause_and_no_other() -> None:
 @given(st.tuples(TEXT, TEXT, TEXT), st.tuples(TEXT, TEXT, TEXT))
 def test_two_causes_never_share_a_derived_id(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
     assert (derived_id(*one) == derived_id(*other)) is (one == other)
+
+
+def test_structured_data_that_is_nested_too_deeply_is_refused() -> None:
+    body = b'{"specversion":"1.0","id":"1","source":"x","type":"completion.recorded","data":%s1%s}'
+    with pytest.raises(Rejected) as refused:
+        decode([("content-type", b"application/cloudevents+json")], body % (b"[" * 300, b"]" * 300))
+    assert (refused.value.code, refused.value.pointer) == (Code.MALFORMED_EVENT, "/data")

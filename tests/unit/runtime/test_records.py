@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
 from aiokafka import TopicPartition
@@ -158,7 +159,8 @@ def skipped() -> float:
 async def test_a_view_goes_on_past_what_it_cannot_read_and_counts_it(world: World, logged: list[EventDict]) -> None:
     view = CatalogView(SETTINGS, "tester", Health())
     reader = TableReader(SETTINGS, "tester", [CATALOG], view.apply, Health())
-    reader._consumer = consumer = Consumer(raws_of(world))
+    consumer = Consumer(raws_of(world))
+    reader._consumer = cast(Any, consumer)
     before = skipped()
     while consumer.waiting:
         await reader.run_once()
@@ -172,7 +174,8 @@ async def test_a_view_goes_on_past_what_it_cannot_read_and_counts_it(world: Worl
 async def test_catching_up_waits_for_all_that_there_was(world: World) -> None:
     applied: list[int] = []
     reader = TableReader(SETTINGS, "tester", [CATALOG], lambda record: applied.append(record.offset), Health())
-    reader._consumer = consumer = Consumer(raws_of(world))
+    consumer = Consumer(raws_of(world))
+    reader._consumer = cast(Any, consumer)
     catching_up = asyncio.create_task(reader.catch_up())
     await asyncio.sleep(0.01)
     assert not catching_up.done()

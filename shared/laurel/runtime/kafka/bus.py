@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
@@ -21,10 +22,11 @@ from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock, utc_now
 from laurel.runtime.failures import Backoff, FailurePolicy, Handler
 from laurel.runtime.health import Health
+from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.letters import dead_letter
 from laurel.runtime.kafka.provisioning import provision, until_answered
 from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, record_of
-from laurel.runtime.metrics import BATCH_SECONDS, HANDLED, PUBLISHED
+from laurel.runtime.metrics import BATCH_SECONDS, DEAD_LETTERED, HANDLED, PUBLISHED
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
 
@@ -78,7 +80,7 @@ class Kafka:
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
             heartbeat_interval_ms=max(300, self.settings.kafka_session_timeout_ms // 5),
             max_poll_interval_ms=300_000, fetch_max_wait_ms=FETCH_WAIT_MS, max_partition_fetch_bytes=4 * MAX_REQUEST,
-            decoder=_leave_encoded,
+            parser=_leave_unparsed, decoder=_leave_encoded,
         )  # fmt: skip
         state = _Subscription(topic, subscriber)
 
@@ -108,6 +110,24 @@ class Kafka:
     async def connect(self) -> None:
         """Connect the producer and make no topics: for who publishes only, from outside. Raises KafkaError."""
         await self._broker.connect()
+        # FastStream makes its consumers with this; it has no public place to say which class.
+        config = self._broker.config.broker_config
+        config.builder = partial(self._consumer, **config.builder.keywords)  # type: ignore[attr-defined]
+
+    def _consumer(self, **options: Any) -> Consumer:
+        consumer = Consumer(**options)
+        consumer.on_unreadable = self._step_over
+        return consumer
+
+    async def _step_over(self, part: TopicPartition, offset: int) -> None:
+        """Leave a dead letter that names the place; the record itself cannot be copied, for it cannot be read."""
+        record = Record(part.topic, part.partition, offset, None, (), None)
+        reason = "A header's name is not UTF-8, so the client library cannot read the record."
+        letter = dead_letter(
+            self._service, record, Code.UNREADABLE_RECORD, reason, trace="", attempts=1, clock=self._clock
+        )
+        await self.publish([letter])
+        DEAD_LETTERED.labels(self._service, part.topic, Code.UNREADABLE_RECORD.value).inc()
 
     async def consume(self) -> None:
         """Start the subscriptions; returns when all have joined their groups."""
@@ -161,7 +181,7 @@ class Kafka:
     def _stuck(self) -> str | None:
         """A subscription with records to handle that has handled none for minutes (a consumer can stick for good)."""
         for state in self._subscriptions:
-            consumer: AIOKafkaConsumer | None = state.subscriber.consumer
+            consumer: Consumer | None = state.subscriber.consumer
             if consumer is None or state.busy:
                 continue
             behind = any(
@@ -170,6 +190,16 @@ class Kafka:
             if behind and asyncio.get_running_loop().time() - state.last_progress > _STUCK_SECONDS:
                 return f"{state.topic.name}: records are waiting and none was handled for {_STUCK_SECONDS:.0f} s"
         return None
+
+
+async def _leave_unparsed(
+    records: tuple[ConsumerRecord[bytes, bytes], ...],
+    parse: Callable[[tuple[ConsumerRecord[bytes, bytes], ...]], Awaitable[KafkaMessage]],
+) -> KafkaMessage:
+    """FastStream decodes headers for the whole batch, and passes over the batch when it cannot: it gets none."""
+    message = await parse(tuple(replace(each, headers=()) for each in records))
+    message.raw_message = records
+    return message
 
 
 async def _leave_encoded(_: KafkaMessage) -> None:

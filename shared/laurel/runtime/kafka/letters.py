@@ -13,6 +13,7 @@ from laurel.runtime.record import Record
 
 # A dead letter holds its record in base64, and the trace, and must itself stay under the size of an event.
 _LETTER_LIMIT = 64 * 1024
+_HEADER_OVERHEAD = 8  # what an empty header takes in the letter's JSON
 
 
 def dead_letter(
@@ -35,5 +36,5 @@ def dead_letter(
 
 
 def _size(record: Record) -> int:
-    headers = sum(len(name) + len(raw) for name, raw in record.headers)
+    headers = sum(len(name) + len(raw) + _HEADER_OVERHEAD for name, raw in record.headers)
     return len(record.key or b"") + len(record.value or b"") + headers

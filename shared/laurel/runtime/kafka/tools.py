@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from laurel.contracts.topics import Topic
+from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.records import MAX_REQUEST, record_of
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
@@ -19,7 +20,7 @@ async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: in
     Raises:
         KafkaError: the broker is away, or has no such topic.
     """
-    consumer = AIOKafkaConsumer(
+    consumer = Consumer(
         bootstrap_servers=settings.kafka_bootstrap, group_id=None, enable_auto_commit=False,
         auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST,
     )  # fmt: skip

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from laurel.contracts.topics import Topic
 from laurel.runtime.health import Health
+from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.provisioning import provision, until_answered
 from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, record_of
 from laurel.runtime.metrics import SKIPPED
@@ -35,7 +36,7 @@ class TableReader:
         self._topics = topics
         self._apply = apply
         self._health = health
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: Consumer | None = None
         self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -50,7 +51,7 @@ class TableReader:
 
     async def _connect(self) -> None:
         await provision(self._settings, self._topics)
-        consumer = AIOKafkaConsumer(
+        consumer = Consumer(
             bootstrap_servers=self._settings.kafka_bootstrap, group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST, fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=30_000,

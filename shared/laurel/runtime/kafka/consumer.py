@@ -1,0 +1,60 @@
+"""aiokafka's consumer, made to survive a record that it cannot read at all."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+log = structlog.get_logger(__name__)
+
+OnUnreadable = Callable[[TopicPartition, int], Awaitable[None]]
+
+_PROBE_MS = 200
+
+
+async def _only_log(part: TopicPartition, offset: int) -> None:
+    """A view has nowhere to put what it cannot read."""
+
+
+class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """Steps over a record whose header names are not UTF-8.
+
+    Kafka takes such a record, and aiokafka then fails on the whole batch it came in, each time the partition is
+    read: without this, anyone who may write to a topic could stop it for good. What the same producer put into the
+    same batch after it is stepped over with it; each offset is logged and handed to `on_unreadable`.
+    """
+
+    on_unreadable: OnUnreadable = staticmethod(_only_log)
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[Any]]:
+        """As aiokafka's, but never UnicodeDecodeError."""
+        try:
+            found: dict[TopicPartition, list[Any]] = await super().getmany(
+                *partitions, timeout_ms=timeout_ms, max_records=max_records
+            )
+        except UnicodeDecodeError:
+            return await self._one_by_one(partitions or tuple(self.assignment()))
+        return found
+
+    async def _one_by_one(self, partitions: tuple[TopicPartition, ...]) -> dict[TopicPartition, list[Any]]:
+        """The next readable record, after stepping over the unreadable ones that stand in its way."""
+        for part in partitions:
+            try:
+                found: dict[TopicPartition, list[Any]] = await super().getmany(
+                    part, timeout_ms=_PROBE_MS, max_records=1
+                )
+            except UnicodeDecodeError:
+                offset = await self.position(part)
+                log.critical("stepping over an unreadable record", topic=part.topic, partition=part.partition,
+                             offset=offset)  # fmt: skip
+                await self.on_unreadable(part, offset)
+                self.seek(part, offset + 1)
+            else:
+                if found:
+                    return found
+        return {}
