@@ -92,8 +92,9 @@ class Intake:
         self._policy = policy
         self._clock = clock
         self._health = health
+        self._catching_up = asyncio.Lock()  # strangers with wrong keys wait for each other, not for the broker
 
-    def partner_of(self, request: Request) -> PartnerPublished:
+    async def partner_of(self, request: Request) -> PartnerPublished:
         """The partner whose API key the request bears.
 
         Raises:
@@ -103,7 +104,11 @@ class Intake:
         if reasons:
             why = "; ".join(reasons.values())
             raise Rejected(Code.NOT_READY, "", f"The issuer is not ready: {why}. Send the same again soon.")
-        partner = self._catalog.partner_of_api_key(sha256(bearer_of(request).encode()).hexdigest())
+        digest = sha256(bearer_of(request).encode()).hexdigest()
+        partner = self._catalog.partner_of_api_key(digest)
+        if partner is None:
+            await self._catch_up()
+            partner = self._catalog.partner_of_api_key(digest)
         if partner is None:
             raise Rejected(Code.UNAUTHORIZED, "", "The API key is not one that is registered in the catalog.")
         return partner
@@ -118,9 +123,17 @@ class Intake:
         """
         taken: list[CompletionTaken] = []
         outgoing: list[Message] = []
+        fresh = False
         for each in given:
             try:
-                admitted = self._admit(partner, _read(each))
+                try:
+                    admitted = self._admit(partner, _read(each))
+                except Rejected as refusal:
+                    if fresh or refusal.code not in domain.MAY_BE_STALE:
+                        raise
+                    await self._catch_up()
+                    fresh, partner = True, self._catalog.partners.get(partner.id, partner)
+                    admitted = self._admit(partner, _read(each))
             except Rejected as refusal:
                 taken.append(_refused(each, refusal))
                 continue
@@ -131,6 +144,16 @@ class Intake:
         if outgoing:
             await self._publish(outgoing, trace)
         return taken
+
+    async def _catch_up(self) -> None:
+        """Take in what the registry has just published, before anything is refused for the lack of it."""
+        try:
+            async with self._catching_up, asyncio.timeout(PUBLISH_SECONDS):
+                await self._catalog.catch_up()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            raise _unanswered() from error
 
     def _admit(self, partner: PartnerPublished, given: CompletionIn) -> Message:
         source = given.source or partner.sources[0]
@@ -154,7 +177,11 @@ class Intake:
             except Exception as error:
                 if not is_transient(error):
                     raise
-                raise Rejected(Code.NOT_READY, "", "The broker does not answer: send the same again soon.") from error
+                raise _unanswered() from error
+
+
+def _unanswered() -> Rejected:
+    return Rejected(Code.NOT_READY, "", "The broker does not answer: send the same again soon.")
 
 
 def _read(given: object) -> CompletionIn:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 from fastapi import FastAPI
@@ -157,3 +158,19 @@ async def test_the_openapi_document_describes_the_call(settings: IssuerSettings)
         **{status: {PROBLEM} for status in ("400", "401", "403", "413", "422", "503")},
     }  # fmt: skip
     assert call["security"] == [{"HTTPBearer": []}]
+
+
+async def test_what_the_registry_published_a_moment_ago_counts_at_once(settings: IssuerSettings, world: World) -> None:
+    async with running(settings) as app, client_of(app) as client:
+        await publish(settings, world.catalog_messages())
+        answer = await client.post("/completions", json=completion("h-1"), headers=BEARER)
+    assert answer.status_code == 202, answer.text
+
+
+async def test_an_id_that_is_no_text_does_not_refuse_the_others(settings: IssuerSettings, world: World) -> None:
+    body = b'[{"id": "\\ud800"}, %s]' % orjson.dumps(completion("h-1"))
+    async with intake(settings, world) as (_, client):
+        answer = await client.post("/completions", content=body, headers=BEARER | {"Content-Type": "application/json"})
+    assert answer.status_code == 207, answer.text
+    refused, taken = answer.json()["completions"]
+    assert (refused["accepted"], refused.get("id"), taken["accepted"]) == (False, None, True)
