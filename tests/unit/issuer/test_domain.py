@@ -163,8 +163,8 @@ SECOND = timedelta(seconds=1)
         (EPOCH + POLICY.clock_skew + SECOND, Code.DATE_IN_FUTURE),
         (EPOCH - POLICY.oldest, None),
         (EPOCH - POLICY.oldest - SECOND, Code.DATE_TOO_OLD),
-        (datetime.fromisoformat("0001-01-01T00:00:00+14:00"), Code.DATE_TOO_OLD),
-        (datetime.fromisoformat("9999-12-31T23:59:59-14:00"), Code.DATE_IN_FUTURE),
+        (datetime.fromisoformat("1900-01-02T00:00:00+14:00"), Code.DATE_TOO_OLD),
+        (datetime.fromisoformat("2900-12-30T23:59:59-14:00"), Code.DATE_IN_FUTURE),
     ],
 )
 def test_the_limits_of_a_completions_date(completed_at: datetime, code: Code | None, catalog: CatalogIndex) -> None:
