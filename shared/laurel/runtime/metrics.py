@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 HANDLED = Counter("laurel_records_handled_total", "Records handled.", ["service", "subscription"])
 BATCH_SECONDS = Histogram("laurel_batch_seconds", "Time to handle one batch.", ["service", "subscription"])
 PUBLISHED = Counter("laurel_events_published_total", "Events confirmed by the brokers.", ["service", "topic"])
 RETRIES = Counter("laurel_retries_total", "Handling attempts that failed.", ["service", "subscription", "kind"])
 DEAD_LETTERED = Counter("laurel_dead_lettered_total", "Records given up on.", ["service", "subscription", "code"])
-LAG = Gauge("laurel_consumer_lag", "Records not yet handled, as last seen.", ["service", "subscription"])
 SKIPPED = Counter("laurel_view_records_skipped_total", "Records a view could not read.", ["service", "topic"])
