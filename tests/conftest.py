@@ -10,6 +10,7 @@ import pytest
 
 from laurel.contracts.topics import TOPICS
 from laurel.runtime.settings import KafkaSettings
+from laurel.runtime.telemetry import configure_logs
 from laurel_local.broker import ApacheKafka, Broker, EmbeddedBroker, Unavailable
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
@@ -28,8 +29,12 @@ NOT_RUN = Path("var/tests-not-run.txt")
 
 
 def pytest_sessionstart() -> None:
-    """A new run forgets what the last one could not do."""
+    """A new run forgets what the last one could not do; it logs as the services do.
+
+    structlog's own default draws tracebacks with the values in every frame, a second of CPU each.
+    """
     NOT_RUN.unlink(missing_ok=True)
+    configure_logs("tests")
 
 
 def pytest_report_header() -> str:

@@ -31,6 +31,18 @@ _tracer = trace.get_tracer("laurel")
 
 def configure(service: str, *, log_level: str = "info", otlp_endpoint: str | None = None) -> None:
     """JSON logs on stderr, and spans to an OpenTelemetry collector when there is one. Call once a process."""
+    configure_logs(service, log_level)
+    _route_library_logs()
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it logs each reconnection attempt; we log that we wait
+    logging.getLogger("laurel.faststream").setLevel(logging.ERROR)  # it warns that topics are not made on the fly
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"laurel-{service}"}))
+    if otlp_endpoint:
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=otlp_endpoint)))
+    trace.set_tracer_provider(provider)
+
+
+def configure_logs(service: str, log_level: str = "info") -> None:
+    """One line of JSON on stderr for each log entry, with a traceback's text and never the values in its frames."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -45,13 +57,6 @@ def configure(service: str, *, log_level: str = "info", otlp_endpoint: str | Non
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    _route_library_logs()
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it logs each reconnection attempt; we log that we wait
-    logging.getLogger("laurel.faststream").setLevel(logging.ERROR)  # it warns that topics are not made on the fly
-    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"laurel-{service}"}))
-    if otlp_endpoint:
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=otlp_endpoint)))
-    trace.set_tracer_provider(provider)
 
 
 def _route_library_logs() -> None:
