@@ -17,6 +17,7 @@ from laurel_local.mailbox import Mailbox
 from support.containers import docker_answers
 from support.kafka_admin import delete_topics
 from support.missing import not_here
+from support.site import Site, serving
 from support.world import World
 
 # A session timeout that short is for tests: the embedded broker lets half of it pass before a group starts.
@@ -108,3 +109,10 @@ def mailbox(tmp_path: Path) -> Iterator[Mailbox]:
 def world() -> World:
     """The members and partners whose keys the test holds."""
     return World()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A server on this machine; what it does not know is 404."""
+    with serving() as state:
+        yield state

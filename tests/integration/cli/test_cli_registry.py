@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from laurel.runtime.web import json_body
-from support.command import Run, Site
+from support.command import Run
+from support.site import Site
 from support.world import World
 
 ID = "https://badges.example.org/credentials/4xT9"

@@ -16,7 +16,8 @@ from laurel.contracts.addresses import Addresses
 from laurel.contracts.status import Purpose
 from laurel.credentials.keys import SigningKey, VerificationMethod, did_document
 from support.badges import badge, method_of, status_list
-from support.command import Run, Site
+from support.command import Run
+from support.site import Site
 from support.world import key
 
 NOW = datetime.now(UTC)

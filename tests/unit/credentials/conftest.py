@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from laurel.credentials.cryptosuites import sign
-from laurel.credentials.errors import KeyResolutionError
 from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.model import (
     Achievement,
@@ -24,6 +23,7 @@ from laurel.credentials.model import (
     hash_identity,
     to_document,
 )
+from support.sources import MemorySources
 
 ISSUER = "did:web:academy.example"
 METHOD = f"{ISSUER}#key-1"
@@ -93,28 +93,6 @@ def build_badge() -> Document:
             ),
         )
     )
-
-
-class MemorySources:
-    """Answers from what it is told. An exception given as an answer is raised."""
-
-    def __init__(self, methods: dict[str, VerificationMethod | Exception]) -> None:
-        self.methods = methods
-        self.bits: dict[str, bool | Exception] = {"revocation": False, "suspension": False}
-        self.asked: list[str] = []
-
-    async def method(self, verification_method: str, issuer: str) -> VerificationMethod:
-        answer = self.methods.get(verification_method, KeyResolutionError("The DID document lists no such key."))
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def status(self, entry: Document, issuer: str) -> bool:
-        self.asked.append(entry["statusPurpose"])
-        answer = self.bits[entry["statusPurpose"]]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,61 @@
+"""A small HTTP server on this machine, whose answers a test decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+@dataclass
+class Site:
+    """Answers by method and path, and the requests that came."""
+
+    url: str = ""
+    answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
+    requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def serve(self, path: str, document: Any, *, method: str = "GET", status: int = 200) -> None:
+        """Answer a request for `path` with `document` as JSON."""
+        self.answers[method, path] = (status, document)
+
+    @property
+    def bodies(self) -> list[Any]:
+        """The bodies that came, as JSON."""
+        return [json.loads(body) for *_, body in self.requests]
+
+
+@contextmanager
+def serving() -> Iterator[Site]:
+    """A server on this machine; what it does not know is 404."""
+    state = Site()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            state.requests.append((self.command, self.path, dict(self.headers.items()), body))
+            status, document = state.answers.get((self.command, self.path), (404, {"detail": "Nothing is here."}))
+            raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        do_GET = do_PUT = do_POST = _answer  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()
