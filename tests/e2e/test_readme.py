@@ -1,0 +1,107 @@
+"""README's commands, run as they are written in a copy of the project that nothing was installed in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from laurel_local.processes import can_bind
+from support.waiting import eventually
+
+pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("apache_kafka")]
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+# `make demo`, `make up`, the partner's file, his POST, the employer's check, the revocation, `make test`.
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PORTS = (8000, 8010, 8020, 8030, 8024, 8025, 9017, 9092, 9093)
+ADDRESS = "CREDENTIAL-ADDRESS"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The files of the project as a clone would hold them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    for name in listed.decode().split("\0"):
+        if name and (ROOT / name).is_file():
+            target = tmp_path / "laurel" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target)
+    return tmp_path / "laurel"
+
+
+@contextmanager
+def staying_up(command: str, checkout: Path) -> Iterator[None]:
+    """Run a command of the README until it says that it is up; afterwards, press Ctrl-C."""
+    busy = [port for port in PORTS if not can_bind(port)]
+    assert not busy, f"README's commands use fixed ports, and something else has {busy}: end it first"
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    with subprocess.Popen(
+        ["bash", "-c", command], cwd=checkout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True, env=environment | {"PYTHONUNBUFFERED": "1"},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Up until Ctrl-C" in line:
+                break
+        else:
+            raise AssertionError("".join(said))
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.communicate(timeout=120)
+
+
+def test_the_demo_runs(checkout: Path) -> None:
+    assert BLOCKS[0] == "make demo\n"
+    with staying_up(BLOCKS[0], checkout):
+        assert (checkout / "var/demo/summary.json").exists()
+
+
+async def test_a_partner_gets_a_first_credential_and_an_employer_sees_it_fall(checkout: Path) -> None:
+    demo, up, publish, post, verify, revoke, test = BLOCKS
+    assert (demo, up, test) == ("make demo\n", "make up\n", "make test\n"), "a new block is to be run here too"
+
+    def run(block: str, address: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block.replace(ADDRESS, address)], cwd=checkout, capture_output=True,
+            text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def until(block: str, address: str, code: int) -> Callable[[], str | None]:
+        def ran() -> str | None:
+            done = run(block, address)
+            return done.stdout if done.returncode == code else None
+
+        return ran
+
+    with staying_up(up, checkout), httpx.Client(trust_env=False) as client:
+        published = run(publish)
+        assert published.returncode == 0, published.stdout + published.stderr
+        posted = run(post)
+        assert posted.returncode == 0, posted.stderr
+        address = httpx.Response(200, text=posted.stdout).json()["completions"][0]["credential"]
+
+        assert "The credential holds." in await eventually(until(verify, address, 0))
+        (mail,) = await eventually(lambda: client.get("http://127.0.0.1:8025/messages").json())
+        assert mail["to"] == ["ana@learner.example.org"]
+        assert address in client.get(f"http://127.0.0.1:8025/messages/{mail['id']}").text
+
+        revoked = run(revoke, address)
+        assert revoked.returncode == 0, revoked.stdout + revoked.stderr
+        assert "revoked" in await eventually(until(verify, address, 1))
