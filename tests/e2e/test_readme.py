@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -90,18 +91,25 @@ async def test_a_partner_gets_a_first_credential_and_an_employer_sees_it_fall(ch
 
         return ran
 
-    with staying_up(up, checkout), httpx.Client(trust_env=False) as client:
-        published = run(publish)
-        assert published.returncode == 0, published.stdout + published.stderr
-        posted = run(post)
-        assert posted.returncode == 0, posted.stderr
-        address = httpx.Response(200, text=posted.stdout).json()["completions"][0]["credential"]
+    mailbox = httpx.AsyncClient(base_url="http://127.0.0.1:8025", trust_env=False)
 
-        assert "The credential holds." in await eventually(until(verify, address, 0))
-        (mail,) = await eventually(lambda: client.get("http://127.0.0.1:8025/messages").json())
-        assert mail["to"] == ["ana@learner.example.org"]
-        assert address in client.get(f"http://127.0.0.1:8025/messages/{mail['id']}").text
+    async def mails() -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = (await mailbox.get("/messages")).json()
+        return listed
 
-        revoked = run(revoke, address)
-        assert revoked.returncode == 0, revoked.stdout + revoked.stderr
-        assert "revoked" in await eventually(until(verify, address, 1))
+    with staying_up(up, checkout):
+        async with mailbox:
+            published = run(publish)
+            assert published.returncode == 0, published.stdout + published.stderr
+            posted = run(post)
+            assert posted.returncode == 0, posted.stderr
+            address = httpx.Response(200, text=posted.stdout).json()["completions"][0]["credential"]
+
+            assert "The credential holds." in await eventually(until(verify, address, 0))
+            (mail,) = await eventually(mails)
+            assert mail["to"] == ["ana@learner.example.org"]
+            assert address in (await mailbox.get(f"/messages/{mail['id']}")).text
+
+            revoked = run(revoke, address)
+            assert revoked.returncode == 0, revoked.stdout + revoked.stderr
+            assert "revoked" in await eventually(until(verify, address, 1))
