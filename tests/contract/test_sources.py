@@ -14,8 +14,9 @@ from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.envelope import encode
 from laurel.contracts.status import Purpose, State, StatusChanged, StatusHeartbeat
 from laurel.contracts.topics import CATALOG, STATUS_CHANGES, Message, message
+from laurel.credentials.controller_documents import did_document
 from laurel.credentials.errors import KeyResolutionError, Unavailable
-from laurel.credentials.keys import VerificationMethod, did_document
+from laurel.credentials.keys import VerificationMethod
 from laurel.credentials.verification import Sources
 from laurel.runtime.egress import Egress
 from laurel.runtime.health import Health

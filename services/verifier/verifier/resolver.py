@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from laurel.contracts.addresses import Addresses
+from laurel.credentials.dids import did_key_method
 from laurel.credentials.errors import CredentialError, Unavailable
-from laurel.credentials.keys import VerificationMethod, did_key_method
+from laurel.credentials.keys import VerificationMethod
 from laurel.credentials.lint import issuer_id, status_entries
 from laurel.credentials.status_list import entry_index
 from laurel.credentials.verification import Verification, verify

@@ -95,7 +95,8 @@ def add_member_key(file: Path, member: str, secret_key: str) -> None:
 
 
 def _show_signing_key(file: Path, as_json: bool, keep: Callable[[str], None]) -> None:
-    from laurel.credentials.keys import SigningKey, did_key  # noqa: PLC0415 - takes long to load
+    from laurel.credentials.dids import did_key  # noqa: PLC0415 - takes long to load
+    from laurel.credentials.keys import SigningKey  # noqa: PLC0415
 
     key = SigningKey.from_seed(secrets.token_bytes(SECRET_BYTES))
     keep(key.to_multibase())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from laurel.contracts.status import Purpose, list_id
-from laurel.credentials.keys import did_web
+from laurel.credentials.dids import did_web
 
 
 @dataclass(frozen=True, slots=True)

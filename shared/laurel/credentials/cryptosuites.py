@@ -6,7 +6,7 @@ from typing import Any
 
 from laurel.credentials.canonical import canonicalize, check_size
 from laurel.credentials.errors import MalformedCredential, ProofError
-from laurel.credentials.keys import SIGNATURE_BYTES, SigningKey, VerificationMethod
+from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.terms import check_terms
 from laurel.credentials.values import (
     decode_base58btc,
@@ -72,7 +72,7 @@ def verify_proof(document: dict[str, Any], *, method: VerificationMethod) -> Non
         )
     _check_not_retired(proof, method)
     try:
-        signature = decode_base58btc(proof["proofValue"], size=SIGNATURE_BYTES)
+        signature = decode_base58btc(proof["proofValue"], size=method.public_key.signature_bytes)
     except ValueError as error:
         raise ProofError(f"The proof value is {error}.", pointer="/proof/proofValue") from error
     unsecured = {name: value for name, value in document.items() if name != "proof"}

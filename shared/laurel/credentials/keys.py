@@ -1,112 +1,288 @@
-"""Ed25519 keys as Multikeys, the DIDs they go by, and the DID documents that publish them.
+"""Keys of the four types that sign credentials, as Multikeys and as JSON Web Keys.
 
-Multikey (Controlled Identifiers 1.0 §2.2.2) is base58btc over a two-byte prefix and the key.
+A type of key signs in exactly one way here, and the key says which (`algorithm`), never the document at hand:
+Ed25519 with EdDSA, P-256 with ES256, P-384 with ES384, RSA with RS256. Data Integrity and JOSE agree in it (ECDSA
+Cryptosuites 1.0 §3.2.8, RFC 7518 §3.1), down to the raw form of an ECDSA signature, r ‖ s.
+
+Multikey (Controlled Identifiers 1.0 §2.2.2) is base58btc over a two-byte prefix and the key; RSA has none.
 """
 
+import binascii
 import re
-from collections.abc import Mapping, Sequence
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
 
-from laurel.credentials.contexts import DID_V1, MULTIKEY_V1
 from laurel.credentials.errors import KeyResolutionError
-from laurel.credentials.values import (
-    MAX_IRI_CHARS,
-    decode_base58btc,
-    encode_base58btc,
-    format_datetime,
-    parse_datetime,
-)
+from laurel.credentials.values import decode_base58btc, encode_base58btc
 
-_PUBLIC_PREFIX = bytes([0xED, 0x01])
-_SECRET_PREFIX = bytes([0x80, 0x26])
-_KEY_BYTES = 32
-SIGNATURE_BYTES = 64
 
-# A host name with an optional port, then path segments. No IP literal in brackets, no user, no empty segment;
-# a segment of dots alone would climb out of the path once it is a URL.
-_DID_WEB = re.compile(
-    r"did:web:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?:%3[Aa][0-9]{1,5})?"
-    r"(?::(?!\.+(?::|$))(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)*"
-)
-_WEB_URL = re.compile(r"https?://(?P<host>[^/?#]+)(?P<path>[^?#]*)")
-_OTHER_USES = ("authentication", "keyAgreement", "capabilityInvocation", "capabilityDelegation")
-_MAX_METHODS = 128
+class KeyType(StrEnum):
+    """What kind of key it is."""
+
+    ED25519 = "Ed25519"
+    P256 = "P-256"
+    P384 = "P-384"
+    RSA = "RSA"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    algorithm: str
+    """The JOSE name of the one way in which keys of this type sign."""
+    hash: str
+    """The hash that goes with it, as hashlib names it."""
+    signature_bytes: int
+    """0 where it depends on the key."""
+    public_prefix: bytes = b""
+    secret_prefix: bytes = b""
+    public_bytes: int = 0
+    secret_bytes: int = 0
+
+
+_KINDS = {
+    KeyType.ED25519: _Kind("EdDSA", "sha256", 64, b"\xed\x01", b"\x80\x26", 32, 32),
+    KeyType.P256: _Kind("ES256", "sha256", 64, b"\x80\x24", b"\x86\x26", 33, 32),
+    KeyType.P384: _Kind("ES384", "sha384", 96, b"\x81\x24", b"\x87\x26", 49, 48),
+    KeyType.RSA: _Kind("RS256", "sha256", 0),
+}
+_CURVES: Mapping[KeyType, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
+    KeyType.P256: (ec.SECP256R1(), hashes.SHA256()),
+    KeyType.P384: (ec.SECP384R1(), hashes.SHA384()),
+}
+_RSA_BITS = range(2048, 4097)
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """An Ed25519 public key."""
+    """A public key.
+
+    `raw` is 32 bytes for Ed25519, the compressed point (33 or 49 bytes) for the curves, and the DER of a
+    SubjectPublicKeyInfo for RSA. Raises KeyResolutionError for what is no such key.
+    """
 
     raw: bytes
+    type: KeyType = KeyType.ED25519
 
     def __post_init__(self) -> None:
-        if len(self.raw) != _KEY_BYTES:
-            raise KeyResolutionError(f"An Ed25519 public key has 32 bytes, not {len(self.raw)}.")
+        if self.type is KeyType.ED25519:
+            if len(self.raw) != 32:
+                raise KeyResolutionError(f"An Ed25519 public key has 32 bytes, not {len(self.raw)}.")
+        elif self.type is KeyType.RSA:
+            _rsa_key(self.raw)
+        else:
+            _curve_point(self.raw, self.type)
 
     @classmethod
-    def from_raw(cls, raw: bytes) -> "PublicKey":
-        """The key with these 32 bytes. Raises KeyResolutionError."""
-        return cls(bytes(raw))
+    def from_raw(cls, raw: bytes, type: KeyType = KeyType.ED25519) -> "PublicKey":  # noqa: A002
+        """The key of that type with these bytes. Raises KeyResolutionError."""
+        return cls(bytes(raw), type)
 
     @classmethod
     def from_multibase(cls, multibase: str) -> "PublicKey":
-        """The key a Multikey `z6Mk…` holds. Raises KeyResolutionError."""
-        return cls(_decode(multibase, _PUBLIC_PREFIX, "a public"))
+        """The key a Multikey (`z6Mk…` Ed25519, `zDn…` P-256, `z82…` P-384) holds. Raises KeyResolutionError."""
+        for key_type, kind in _KINDS.items():
+            raw = _decoded(multibase, kind.public_prefix, kind.public_bytes)
+            if raw is not None:
+                return cls(raw, key_type)
+        raise KeyResolutionError("This is not a public key in Multikey form, of Ed25519, P-256 or P-384.")
+
+    @classmethod
+    def from_jwk(cls, jwk: Any) -> "PublicKey":
+        """The key that a public JSON Web Key (RFC 7517, RFC 7518 §6, RFC 8037 §2) holds. Raises KeyResolutionError."""
+        if not isinstance(jwk, Mapping):
+            raise KeyResolutionError("A publicKeyJwk must be an object.")
+        if not _PRIVATE_MEMBERS.isdisjoint(jwk):
+            raise KeyResolutionError("The JWK holds a secret, which must not be published.")
+        if jwk.get("alg") is not None and jwk["alg"] != _expected_algorithm(jwk):
+            raise KeyResolutionError("The JWK's alg does not fit its kty and crv.", pointer="/alg")
+        match jwk.get("kty"), jwk.get("crv"):
+            case "OKP", "Ed25519":
+                return cls(_octets(jwk, "x", 32))
+            case "EC", "P-256":
+                return cls(_compressed(_octets(jwk, "x", 32), _octets(jwk, "y", 32)), KeyType.P256)
+            case "EC", "P-384":
+                return cls(_compressed(_octets(jwk, "x", 48), _octets(jwk, "y", 48)), KeyType.P384)
+            case "RSA", None:
+                return cls(_rsa_der(_octets(jwk, "n"), _octets(jwk, "e")), KeyType.RSA)
+        raise KeyResolutionError("Only JWKs of Ed25519, P-256, P-384 and RSA are supported.", pointer="/kty")
+
+    @property
+    def algorithm(self) -> str:
+        """The JOSE name of the one way in which this key signs: EdDSA, ES256, ES384 or RS256."""
+        return _KINDS[self.type].algorithm
+
+    @property
+    def hash_name(self) -> str:
+        """The hash that Data Integrity uses with this type of key, as hashlib names it."""
+        return _KINDS[self.type].hash
+
+    @property
+    def signature_bytes(self) -> int:
+        """How long its signatures are."""
+        return _KINDS[self.type].signature_bytes or (_rsa_key(self.raw).key_size + 7) // 8
 
     def to_multibase(self) -> str:
-        """The key as Multikey, `z6Mk…`."""
-        return encode_base58btc(_PUBLIC_PREFIX + self.raw)
+        """The key as Multikey. Raises KeyResolutionError for RSA, which has no such form."""
+        kind = _KINDS[self.type]
+        if not kind.public_prefix:
+            raise KeyResolutionError("An RSA key has no Multikey form; write it as a JWK.")
+        return encode_base58btc(kind.public_prefix + self.raw)
+
+    def to_jwk(self) -> dict[str, str]:
+        """The key as public JSON Web Key, without alg, kid or use."""
+        if self.type is KeyType.ED25519:
+            return {"kty": "OKP", "crv": "Ed25519", "x": encode_base64url(self.raw)}
+        if self.type is KeyType.RSA:
+            numbers = _rsa_key(self.raw).public_numbers()
+            return {"kty": "RSA", "n": _integer(numbers.n), "e": _integer(numbers.e)}
+        point = _curve_point(self.raw, self.type).public_numbers()
+        size = _KINDS[self.type].secret_bytes
+        x, y = (encode_base64url(number.to_bytes(size)) for number in (point.x, point.y))
+        return {"kty": "EC", "crv": self.type.value, "x": x, "y": y}
 
     def verify(self, signature: bytes, data: bytes) -> bool:
-        """Whether `signature` (64 bytes) is this key's signature of `data` (RFC 8032, pure Ed25519)."""
-        if len(signature) != SIGNATURE_BYTES:
+        """Whether `signature` is this key's signature of `data`, made with its `algorithm`."""
+        if len(signature) != self.signature_bytes:
             return False
         try:
-            bindings.crypto_sign_open(signature + data, self.raw)
-        except BadSignatureError:
+            if self.type is KeyType.ED25519:
+                bindings.crypto_sign_open(signature + data, self.raw)
+            elif self.type is KeyType.RSA:
+                _rsa_key(self.raw).verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+            else:
+                half = len(signature) // 2
+                r, s = int.from_bytes(signature[:half]), int.from_bytes(signature[half:])
+                hashed = ec.ECDSA(_CURVES[self.type][1])
+                _curve_point(self.raw, self.type).verify(encode_dss_signature(r, s), data, hashed)
+        except (BadSignatureError, InvalidSignature):
             return False
         return True
 
 
+_Secret = bytes | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
 class SigningKey:
-    """An Ed25519 signing key. Its text forms never show the secret; only `to_multibase` gives it away."""
+    """A signing key. Its text forms never show the secret; only `to_multibase` and `to_jwk` give it away."""
 
     __slots__ = ("_secret", "public")
 
-    def __init__(self, seed: bytes) -> None:
-        if len(seed) != _KEY_BYTES:
-            raise KeyResolutionError(f"An Ed25519 seed has 32 bytes, not {len(seed)}.")
-        public, self._secret = bindings.crypto_sign_seed_keypair(bytes(seed))
-        self.public = PublicKey(public)
+    def __init__(self, secret: _Secret) -> None:
+        """From an Ed25519 seed of 32 bytes, or from a private key of P-256, P-384 or RSA. Raises KeyResolutionError."""
+        self._secret: _Secret
+        if isinstance(secret, bytes):
+            if len(secret) != 32:
+                raise KeyResolutionError(f"An Ed25519 seed has 32 bytes, not {len(secret)}.")
+            public, self._secret = bindings.crypto_sign_seed_keypair(bytes(secret))
+            self.public = PublicKey(public)
+        else:
+            self._secret = secret
+            self.public = _public_half(secret)
 
     @classmethod
     def from_seed(cls, seed: bytes) -> "SigningKey":
-        """The key that these 32 bytes of entropy give. Raises KeyResolutionError."""
-        return cls(seed)
+        """The Ed25519 key that these 32 bytes of entropy give. Raises KeyResolutionError."""
+        return cls(bytes(seed))
+
+    @classmethod
+    def generate(cls, key_type: KeyType = KeyType.ED25519) -> "SigningKey":
+        """A new key of that type."""
+        if key_type is KeyType.ED25519:
+            return cls(bindings.randombytes(32))
+        if key_type is KeyType.RSA:
+            return cls(rsa.generate_private_key(65537, 3072))
+        return cls(ec.generate_private_key(_CURVES[key_type][0]))
 
     @classmethod
     def from_multibase(cls, multibase: str) -> "SigningKey":
-        """The key of a secret Multikey `z3u2…`. Raises KeyResolutionError, which does not repeat the value."""
-        return cls(_decode(multibase, _SECRET_PREFIX, "a secret"))
+        """The key of a secret Multikey. Raises KeyResolutionError, which does not repeat the value."""
+        for key_type, kind in _KINDS.items():
+            raw = _decoded(multibase, kind.secret_prefix, kind.secret_bytes)
+            if raw is None:
+                continue
+            if key_type is KeyType.ED25519:
+                return cls(raw)
+            try:
+                return cls(ec.derive_private_key(int.from_bytes(raw), _CURVES[key_type][0]))
+            except ValueError:
+                break
+        raise KeyResolutionError("This is not a secret key in Multikey form, of Ed25519, P-256 or P-384.")
+
+    @classmethod
+    def from_jwk(cls, jwk: Any) -> "SigningKey":
+        """The key of a secret JSON Web Key. Raises KeyResolutionError, which does not repeat the value."""
+        if not isinstance(jwk, Mapping):
+            raise KeyResolutionError("A secret JWK must be an object.")
+        public = PublicKey.from_jwk({name: value for name, value in jwk.items() if name not in _PRIVATE_MEMBERS})
+        try:
+            if public.type is KeyType.RSA:
+                secret: _Secret = _rsa_secret(jwk)
+            elif public.type is KeyType.ED25519:
+                secret = _octets(jwk, "d", 32)
+            else:
+                number = int.from_bytes(_octets(jwk, "d", _KINDS[public.type].secret_bytes))
+                secret = ec.derive_private_key(number, _CURVES[public.type][0])
+            key = cls(secret)
+        except (ValueError, TypeError):
+            raise KeyResolutionError("This is not a secret JWK.") from None
+        if key.public != public:
+            raise KeyResolutionError("The secret and the public part of the JWK are of different keys.")
+        return key
 
     def to_multibase(self) -> str:
-        """The secret, as Multikey. Whoever has it can sign."""
-        return encode_base58btc(_SECRET_PREFIX + self._secret[:_KEY_BYTES])
+        """The secret, as Multikey. Whoever has it can sign. Raises KeyResolutionError for RSA."""
+        kind = _KINDS[self.public.type]
+        if isinstance(self._secret, rsa.RSAPrivateKey):
+            raise KeyResolutionError("An RSA key has no Multikey form; write it as a JWK.")
+        return encode_base58btc(kind.secret_prefix + self._number())
+
+    def to_jwk(self) -> dict[str, str]:
+        """The secret, as JSON Web Key. Whoever has it can sign."""
+        if not isinstance(self._secret, rsa.RSAPrivateKey):
+            return {**self.public.to_jwk(), "d": encode_base64url(self._number())}
+        numbers = self._secret.private_numbers()
+        names = {
+            "d": numbers.d, "p": numbers.p, "q": numbers.q, "dp": numbers.dmp1, "dq": numbers.dmq1, "qi": numbers.iqmp
+        }  # fmt: skip
+        return {**self.public.to_jwk(), **{name: _integer(number) for name, number in names.items()}}
 
     def sign(self, data: bytes) -> bytes:
-        """The 64-byte signature of `data`; the same bytes every time."""
-        return bindings.crypto_sign(data, self._secret)[:SIGNATURE_BYTES]
+        """The signature of `data`; the same bytes every time, with ECDSA too (RFC 6979)."""
+        if isinstance(self._secret, bytes):
+            return bindings.crypto_sign(data, self._secret)[:64]
+        if isinstance(self._secret, rsa.RSAPrivateKey):
+            return self._secret.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        hashed = ec.ECDSA(_CURVES[self.public.type][1], deterministic_signing=True)
+        r, s = decode_dss_signature(self._secret.sign(data, hashed))
+        size = _KINDS[self.public.type].secret_bytes
+        return r.to_bytes(size) + s.to_bytes(size)
+
+    def _number(self) -> bytes:
+        if isinstance(self._secret, bytes):
+            return self._secret[:32]
+        assert isinstance(self._secret, ec.EllipticCurvePrivateKey)
+        return self._secret.private_numbers().private_value.to_bytes(_KINDS[self.public.type].secret_bytes)
 
     def __repr__(self) -> str:
-        return f"SigningKey(public={self.public.to_multibase()})"
+        named = self.public.to_jwk()["n"] if self.public.type is KeyType.RSA else self.public.to_multibase()
+        return f"SigningKey(public={named})"
 
     def __reduce__(self) -> str:
-        raise TypeError("a signing key is not pickled; pass to_multibase() where it really has to travel")
+        raise TypeError("a signing key is not pickled; pass to_multibase() or to_jwk() where it really has to travel")
 
 
 @dataclass(frozen=True)
@@ -123,150 +299,106 @@ class VerificationMethod:
     revoked: datetime | None = None
 
 
-def _decode(multibase: str, prefix: bytes, kind: str) -> bytes:
+def encode_base64url(raw: bytes) -> str:
+    """`raw` as base64url without padding (RFC 4648 §5, as JOSE writes it)."""
+    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def decode_base64url(text: Any, *, limit: int) -> bytes:
+    """The bytes of unpadded base64url, `limit` characters at most, in their one spelling. Raises ValueError."""
+    if not isinstance(text, str) or len(text) > limit or not _BASE64URL.fullmatch(text):
+        raise ValueError("not base64url without padding")
     try:
-        raw = decode_base58btc(multibase, size=len(prefix) + _KEY_BYTES)
-    except ValueError as error:
-        raise KeyResolutionError(f"This is not {kind} Ed25519 key in Multikey form: {error}.") from error
-    if raw[: len(prefix)] != prefix:
-        raise KeyResolutionError(f"This is not {kind} Ed25519 key in Multikey form: its prefix is another one.")
-    return raw[len(prefix) :]
+        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error:
+        raise ValueError("not base64url without padding") from None
+    if encode_base64url(raw) != text:  # the last character has bits to spare
+        raise ValueError("not base64url in its one spelling")
+    return raw
 
 
-# --- did:key and did:web ---------------------------------------------------------------------------------------
-
-
-def did_key(public: PublicKey) -> str:
-    """The did:key of an Ed25519 key, `did:key:z6Mk…`."""
-    return f"did:key:{public.to_multibase()}"
-
-
-def did_key_method(did: str) -> VerificationMethod:
-    """The one verification method of a did:key, given as DID or as DID URL with its only possible fragment.
-
-    Raises KeyResolutionError.
-    """
-    subject, _, fragment = did.partition("#")
-    multibase = subject.removeprefix("did:key:")
-    if multibase == subject or fragment not in ("", multibase):
-        raise KeyResolutionError(
-            "This is not a did:key, or its fragment is not its own key.", code="INVALID_VERIFICATION_METHOD_URL"
-        )
-    return VerificationMethod(f"{subject}#{multibase}", subject, PublicKey.from_multibase(multibase))
-
-
-def did_web(url: str) -> str:
-    """The did:web for a base URL: `https://host:8443/a/b` → `did:web:host%3A8443:a:b`.
-
-    Raises KeyResolutionError for URLs that have no did:web (with a user, a query or a fragment).
-    """
-    parts = _WEB_URL.fullmatch(url)
-    path = [segment for segment in (parts["path"] if parts else "").split("/") if segment]
-    did = ":".join(["did", "web", parts["host"].lower().replace(":", "%3A") if parts else "", *path])
-    if not _DID_WEB.fullmatch(did):
-        raise KeyResolutionError(f"{url[:200]!r} cannot be written as a did:web; use https://host/path.")
-    return did
-
-
-def did_web_url(did: str, *, scheme: str = "https") -> str:
-    """Where the DID document of a did:web is served (did:web Method Specification, "Read").
-
-    `scheme` is "http" only for trying things out on one machine. Raises KeyResolutionError.
-    """
-    if len(did) > MAX_IRI_CHARS or not _DID_WEB.fullmatch(did):
-        raise KeyResolutionError(
-            f"{did[:200]!r} is not a did:web; it should read did:web:host or did:web:host:path.",
-            code="INVALID_VERIFICATION_METHOD_URL",
-        )
-    host, *path = did.removeprefix("did:web:").split(":")
-    base = f"{scheme}://{host.replace('%3A', ':').replace('%3a', ':')}"
-    return "/".join([base, *(path or [".well-known"]), "did.json"])
-
-
-# --- DID documents ---------------------------------------------------------------------------------------------
-
-
-def did_document(did: str, methods: Sequence[VerificationMethod]) -> dict[str, Any]:
-    """The DID document of `did` with its keys as Multikeys.
-
-    Active keys are listed under `assertionMethod`; a retired one stays, with `revoked`, so that what it signed
-    can still be verified. Raises KeyResolutionError for a method that is not of this DID.
-    """
-    for method in methods:
-        if method.controller != did or method.id.partition("#")[0] != did:
-            raise KeyResolutionError(f"The method {method.id!r} does not belong to {did!r}.")
-    return {
-        "@context": [DID_V1, MULTIKEY_V1],
-        "id": did,
-        "verificationMethod": [
-            {
-                "id": method.id,
-                "type": "Multikey",
-                "controller": did,
-                "publicKeyMultibase": method.public_key.to_multibase(),
-                **({"revoked": format_datetime(method.revoked)} if method.revoked else {}),
-            }
-            for method in methods
-        ],
-        "assertionMethod": [method.id for method in methods if method.revoked is None],
-    }
-
-
-def methods_of(document: Any) -> Mapping[str, VerificationMethod]:
-    """The Ed25519 Multikeys with which the subject of a DID document makes claims, by their full id.
-
-    These are the keys under `assertionMethod`, and retired ones (with `revoked`) that are under no other
-    relationship. Keys of other kinds are passed over. So are keys that another DID controls or whose id lies
-    outside the document: whoever serves a document may speak for its own id alone.
-
-    Raises KeyResolutionError if the document is malformed.
-    """
-    if not isinstance(document, dict) or not isinstance(document.get("id"), str):
-        raise _malformed("The DID document must be an object with an id.")
-    subject: str = document["id"]
-    asserting = {_absolute(subject, entry) for entry in _entries(document, "assertionMethod")}
-    otherwise = {_absolute(subject, entry) for name in _OTHER_USES for entry in _entries(document, name)}
-    embedded = [entry for entry in _entries(document, "assertionMethod") if isinstance(entry, dict)]
-    methods = {}
-    for entry in [*_entries(document, "verificationMethod"), *embedded]:
-        method = _method(subject, entry)
-        if method is None:
-            continue
-        if method.id in asserting or (method.revoked is not None and method.id not in otherwise):
-            methods[method.id] = method
-    return methods
-
-
-def _entries(document: Mapping[str, Any], name: str) -> list[Any]:
-    entries = document.get(name, [])
-    if not isinstance(entries, list) or len(entries) > _MAX_METHODS:
-        raise _malformed(f"{name} must be a list of at most {_MAX_METHODS} entries.")
-    return entries
-
-
-def _absolute(subject: str, entry: Any) -> str:
-    name = entry.get("id") if isinstance(entry, dict) else entry
-    if not isinstance(name, str):
-        raise _malformed("A verification method must be a URL or an object with an id.")
-    return subject + name if name.startswith("#") else name
-
-
-def _method(subject: str, entry: Any) -> VerificationMethod | None:
-    name = _absolute(subject, entry)
-    if not isinstance(entry, dict) or entry.get("type") != "Multikey":
-        return None
-    if entry.get("controller") != subject or name.partition("#")[0] != subject:
-        return None
-    multibase = entry.get("publicKeyMultibase")
-    if not isinstance(multibase, str) or not multibase.startswith("z6Mk"):
+def _decoded(multibase: Any, prefix: bytes, size: int) -> bytes | None:
+    if not prefix:
         return None
     try:
-        # CID 1.0 §2.2: from `expires` on a key verifies no new proof, which is what `revoked` means here.
-        ends = [parse_datetime(entry[end]) for end in ("revoked", "expires") if end in entry]
+        raw = decode_base58btc(multibase, size=len(prefix) + size)
+    except ValueError:
+        return None
+    return raw[len(prefix) :] if raw.startswith(prefix) else None
+
+
+@lru_cache(maxsize=1024)
+def _curve_point(raw: bytes, key_type: KeyType) -> ec.EllipticCurvePublicKey:
+    if len(raw) != _KINDS[key_type].public_bytes:
+        raise KeyResolutionError(f"A {key_type.value} public key is a compressed point, not {len(raw)} bytes.")
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[key_type][0], raw)
+    except ValueError:
+        raise KeyResolutionError(f"These bytes are no point of {key_type.value}.") from None
+
+
+def _compressed(x: bytes, y: bytes) -> bytes:
+    key_type = KeyType.P256 if len(x) == 32 else KeyType.P384
+    raw = bytes([2 | y[-1] & 1]) + x
+    if _curve_point(raw, key_type).public_numbers().y != int.from_bytes(y):
+        raise KeyResolutionError(f"The JWK's x and y are no point of {key_type.value}.", pointer="/y")
+    return raw
+
+
+@lru_cache(maxsize=256)
+def _rsa_key(der: bytes) -> rsa.RSAPublicKey:
+    try:
+        key = serialization.load_der_public_key(der)
+    except ValueError:
+        raise KeyResolutionError("These bytes are no RSA public key.") from None
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size not in _RSA_BITS:
+        raise KeyResolutionError(f"An RSA key must have {_RSA_BITS.start} to {_RSA_BITS.stop - 1} bits.")
+    return key
+
+
+def _rsa_der(modulus: bytes, exponent: bytes) -> bytes:
+    try:
+        key = rsa.RSAPublicNumbers(int.from_bytes(exponent), int.from_bytes(modulus)).public_key()
+    except ValueError:
+        raise KeyResolutionError("The JWK's n and e are no RSA key.", pointer="/n") from None
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _rsa_secret(jwk: Mapping[str, Any]) -> rsa.RSAPrivateKey:
+    number = {name: int.from_bytes(_octets(jwk, name)) for name in ("d", "p", "q", "dp", "dq", "qi", "n", "e")}
+    public = rsa.RSAPublicNumbers(number["e"], number["n"])
+    return rsa.RSAPrivateNumbers(
+        number["p"], number["q"], number["d"], number["dp"], number["dq"], number["qi"], public
+    ).private_key()
+
+
+def _public_half(secret: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> PublicKey:
+    public = secret.public_key()
+    if isinstance(public, rsa.RSAPublicKey):
+        der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return PublicKey(der, KeyType.RSA)
+    point = public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+    return PublicKey(point, next(each for each, (curve, _) in _CURVES.items() if curve.name == public.curve.name))
+
+
+def _octets(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
+    try:
+        raw = decode_base64url(jwk.get(name), limit=1400)
     except ValueError as error:
-        raise _malformed(f"The end of the key {name!r} is {error}.") from error
-    return VerificationMethod(name, subject, PublicKey.from_multibase(multibase), min(ends, default=None))
+        raise KeyResolutionError(f"The JWK's {name} is {error}.", pointer=f"/{name}") from None
+    if size is not None and len(raw) != size:
+        raise KeyResolutionError(f"The JWK's {name} must be {size} bytes.", pointer=f"/{name}")
+    return raw
 
 
-def _malformed(detail: str) -> KeyResolutionError:
-    return KeyResolutionError(detail, code="INVALID_CONTROLLED_IDENTIFIER_DOCUMENT")
+def _expected_algorithm(jwk: Mapping[str, Any]) -> str | None:
+    if jwk.get("kty") == "RSA":
+        return "RS256"
+    try:
+        return _KINDS[KeyType(str(jwk.get("crv")))].algorithm
+    except ValueError:
+        return None
+
+
+def _integer(number: int) -> str:
+    return encode_base64url(number.to_bytes((number.bit_length() + 7) // 8))

@@ -14,7 +14,8 @@ import pytest
 
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.status import Purpose
-from laurel.credentials.keys import SigningKey, VerificationMethod, did_document
+from laurel.credentials.controller_documents import did_document
+from laurel.credentials.keys import SigningKey, VerificationMethod
 from support.badges import badge, method_of, status_list
 from support.command import Run
 from support.site import Site

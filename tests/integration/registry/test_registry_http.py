@@ -8,7 +8,7 @@ import pytest
 from integration.registry.running import Registry, running
 from laurel.contracts.errors import Code
 from laurel.contracts.status import Action
-from laurel.credentials.keys import methods_of
+from laurel.credentials.controller_documents import methods_of
 from registry.config import RegistrySettings
 from support.waiting import eventually
 from support.world import World

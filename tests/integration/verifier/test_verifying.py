@@ -17,7 +17,7 @@ from integration.verifier.samples import Samples, Watch
 from laurel.contracts.operations import VerificationCompleted
 from laurel.contracts.status import Purpose, State
 from laurel.contracts.topics import STATUS_CHANGES, VERIFICATIONS, Message
-from laurel.credentials.keys import did_key
+from laurel.credentials.dids import did_key
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.record import read_event
 from laurel.runtime.settings import KafkaSettings

@@ -10,18 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laurel.credentials.contexts import DID_V1, MULTIKEY_V1
+from laurel.credentials.controller_documents import did_document, methods_of
+from laurel.credentials.dids import did_key, did_key_method, did_web, did_web_url
 from laurel.credentials.errors import KeyResolutionError
-from laurel.credentials.keys import (
-    PublicKey,
-    SigningKey,
-    VerificationMethod,
-    did_document,
-    did_key,
-    did_key_method,
-    did_web,
-    did_web_url,
-    methods_of,
-)
+from laurel.credentials.keys import PublicKey, SigningKey, VerificationMethod
 
 # From the EdDSA cryptosuites specification, appendix "Test Vectors".
 PUBLIC = "z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2"
@@ -72,7 +64,7 @@ def test_no_text_form_shows_the_secret() -> None:
     ],
 )
 def test_a_malformed_public_key_is_refused(multibase: Any) -> None:
-    with pytest.raises(KeyResolutionError, match="public Ed25519 key") as caught:
+    with pytest.raises(KeyResolutionError, match="not a public key") as caught:
         PublicKey.from_multibase(multibase)
     assert caught.value.code == "INVALID_VERIFICATION_METHOD"
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.errors import Code
-from laurel.credentials.keys import did_document
+from laurel.credentials.controller_documents import did_document
 from laurel.runtime import web
 from laurel.runtime.clock import Clock
 from registry.api import answer_when_away
