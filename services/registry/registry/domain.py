@@ -21,8 +21,9 @@ from laurel.contracts.status import list_id as list_id_of
 from laurel.contracts.topics import STATUS_CHANGES, Message, message
 from laurel.credentials.cryptosuites import proof_of, verify_proof
 from laurel.credentials.errors import CredentialError
+from laurel.credentials.form import issuer_id
 from laurel.credentials.keys import PublicKey, VerificationMethod
-from laurel.credentials.lint import issuer_id, lint
+from laurel.credentials.lint import lint
 from registry.rows import Applied, HistoryEntry, StoredCredential, StoredList, StoredRequest
 
 SOURCE = "urn:laurel:registry"

@@ -8,8 +8,8 @@ from typing import Any
 from laurel.contracts.addresses import Addresses
 from laurel.credentials.dids import did_key_method
 from laurel.credentials.errors import CredentialError, Unavailable
+from laurel.credentials.form import issuer_id, status_entries
 from laurel.credentials.keys import VerificationMethod
-from laurel.credentials.lint import issuer_id, status_entries
 from laurel.credentials.status_list import entry_index
 from laurel.credentials.verification import Verification, verify
 from verifier.domain import Standing, authentic, conclude, is_set, method_of, registration, staleness

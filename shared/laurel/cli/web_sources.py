@@ -11,8 +11,8 @@ import orjson
 from laurel.credentials.controller_documents import methods_of
 from laurel.credentials.dids import did_key_method, did_web_url
 from laurel.credentials.errors import CredentialError, KeyResolutionError, StatusListError, Unavailable
+from laurel.credentials.form import issuer_id
 from laurel.credentials.keys import VerificationMethod
-from laurel.credentials.lint import issuer_id
 from laurel.credentials.status_list import check_status
 from laurel.credentials.verification import Outcome, verify
 from laurel.runtime.egress import Egress, Refused

@@ -15,8 +15,8 @@ import orjson
 from laurel.credentials.canonical import MAX_BYTES
 from laurel.credentials.cryptosuites import proof_of, verify_proof
 from laurel.credentials.errors import CredentialError, KeyResolutionError, MalformedCredential, Unavailable
+from laurel.credentials.form import check_form, issuer_id, status_entries
 from laurel.credentials.keys import VerificationMethod
-from laurel.credentials.lint import check_form, issuer_id, status_entries
 from laurel.credentials.status_list import is_bitstring_entry
 from laurel.credentials.values import format_datetime, parse_datetime
 
