@@ -4,7 +4,7 @@ RDFC-1.0 takes exponential time on *poison graphs*: blank nodes that cannot be t
 statements and that are linked to each other, so that every order of them must be tried. A kilobyte is enough.
 The bounds, each checked before the work it bounds:
 
-* 1 MiB of JSON, nested at most 64 deep, with at most 32 context references;
+* 1 MiB of JSON of 20,000 values, nested at most 64 deep, with at most 32 context references;
 * 10,000 statements and 1,000 blank nodes;
 * 6 *entangled* blank nodes, that is, ones that share their first-degree hash (§4.6) with another and are
   linked to one that does too. Six take at most some tens of milliseconds, each further one ten times more.
@@ -19,9 +19,11 @@ from pyoxigraph import BlankNode, CanonicalizationAlgorithm, Dataset, Quad, RdfF
 
 from laurel.credentials.contexts import inline_with
 from laurel.credentials.contexts.pruning import pruned, used_names
+from laurel.credentials.documents import MAX_BYTES, check_size
 from laurel.credentials.errors import MalformedCredential
 
-MAX_BYTES = 1 << 20
+__all__ = ["MAX_BLANK_NODES", "MAX_BYTES", "MAX_ENTANGLED", "MAX_QUADS", "canonicalize", "check_size"]
+
 MAX_QUADS = 10_000
 MAX_BLANK_NODES = 1_000
 MAX_ENTANGLED = 6
@@ -43,17 +45,6 @@ def canonicalize(document: dict[str, Any]) -> bytes:
     lines: bytes = serialize(dataset, format=RdfFormat.N_QUADS) or b""
     # Not splitlines(): a literal may hold U+2028 and its like, which N-Quads does not escape.
     return b"".join(line + b"\n" for line in sorted(lines.split(b"\n")) if line)
-
-
-def check_size(document: Any) -> None:
-    """Raise MalformedCredential unless `document` is JSON of at most 1 MiB."""
-    try:
-        size = len(orjson.dumps(document))
-    except TypeError as error:
-        # Strings that are not Unicode, integers beyond 64 bits, and nesting that no one means.
-        raise MalformedCredential(f"The document is not JSON: {error}.", code="PARSING_ERROR") from error
-    if size > MAX_BYTES:
-        raise MalformedCredential(f"The document has {size} bytes; at most {MAX_BYTES} are accepted.")
 
 
 def _dataset(data: bytes) -> Dataset:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from laurel.credentials import contexts
+from laurel.credentials.documents import MAX_NESTING
 from laurel.credentials.errors import MalformedCredential
 from laurel.credentials.values import is_absolute_iri, parse_datetime, pointer
 
@@ -153,8 +154,8 @@ def check_terms(document: Mapping[str, Any]) -> None:
 
 
 def _check_node(node: Mapping[str, Any], active: ActiveContext, path: Path) -> None:
-    if len(path) >= contexts.MAX_NESTING:
-        _refuse(f"The document is nested deeper than {contexts.MAX_NESTING} levels.", path)
+    if len(path) >= MAX_NESTING:
+        _refuse(f"The document is nested deeper than {MAX_NESTING} levels.", path)
     if not node:
         _refuse("An empty object says nothing; leave the member out.", path)
     typed = _with_types(active, _types(node, active, path))

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from laurel.credentials.documents import MAX_NESTING
 from laurel.credentials.errors import MalformedCredential
 from laurel.credentials.values import pointer
 
@@ -37,7 +38,6 @@ FILES: Mapping[str, str] = {
     OPEN_BADGES_EXTENSIONS: "open-badges-extensions.json",
 }
 
-MAX_NESTING = 64
 # Each reference becomes up to 15 kB of context, so a small document could otherwise grow a thousandfold.
 MAX_REFERENCES = 32
 
