@@ -53,7 +53,7 @@ from laurel.contracts.topics import (
     Topic,
     message,
 )
-from laurel.credentials import cryptosuites, model
+from laurel.credentials import model, proofs
 from support.world import EPOCH, World
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -165,7 +165,7 @@ def _completions() -> list[Message]:
 
 
 def _signed(document: dict[str, Any]) -> dict[str, Any]:
-    return cryptosuites.sign(
+    return proofs.sign(
         document, key=WORLD.members["north"], verification_method=WORLD.verification_method("north"), created=EPOCH
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from laurel.credentials.cryptosuites import proof_of
+from laurel.credentials.proofs import proofs_of
 
 MODULE = [sys.executable, "-m", "laurel_local.demo", "--free-ports", "--directory"]
 
@@ -77,7 +77,7 @@ def test_the_credential_it_leaves_is_a_signed_open_badge_without_personal_data(
 ) -> None:
     credential = json.loads(Path(summary(run[0])["credentialFile"]).read_text())
     assert "OpenBadgeCredential" in credential["type"]
-    assert proof_of(credential)["cryptosuite"] == "eddsa-rdfc-2022"
+    assert [proof["cryptosuite"] for proof in proofs_of(credential)] == ["eddsa-rdfc-2022"]
     assert "learner.example.org" not in json.dumps(credential)
 
 

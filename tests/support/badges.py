@@ -7,7 +7,6 @@ from typing import Any
 
 from laurel.contracts.addresses import Addresses, verification_method
 from laurel.contracts.status import Purpose
-from laurel.credentials.cryptosuites import sign
 from laurel.credentials.keys import SigningKey
 from laurel.credentials.model import (
     Achievement,
@@ -19,6 +18,7 @@ from laurel.credentials.model import (
     Profile,
     to_document,
 )
+from laurel.credentials.proofs import sign
 from laurel.credentials.status_list import Bitstring, status_list_credential
 
 

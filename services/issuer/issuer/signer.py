@@ -15,9 +15,9 @@ from issuer.domain import active_key
 from laurel.contracts.base import Contract, Slug
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.errors import Code
-from laurel.credentials.cryptosuites import sign
 from laurel.credentials.errors import CredentialError
 from laurel.credentials.keys import SigningKey
+from laurel.credentials.proofs import sign
 from laurel.runtime.faults import Poison
 
 

@@ -19,11 +19,11 @@ from laurel.contracts.signature import SignatureHeader, check
 from laurel.contracts.status import Action, Purpose, State, StatusChanged, StatusChangeRequested, StatusListSigned
 from laurel.contracts.status import list_id as list_id_of
 from laurel.contracts.topics import STATUS_CHANGES, Message, message
-from laurel.credentials.cryptosuites import proof_of, verify_proof
 from laurel.credentials.errors import CredentialError
 from laurel.credentials.form import issuer_id
 from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.lint import lint
+from laurel.credentials.proofs import proofs_of, verify_proof
 from registry.rows import Applied, HistoryEntry, StoredCredential, StoredList, StoredRequest
 
 SOURCE = "urn:laurel:registry"
@@ -67,8 +67,8 @@ def check_proof(document: dict[str, Any], slug: str, issuer: IssuerPublished | N
         lint(document)
         if issuer_id(document) != issuer.did:
             raise _unproven("/credential/issuer", f"The document's issuer must be {issuer.did}.")
-        named = proof_of(document)["verificationMethod"]
-        verify_proof(document, method=_method(issuer, named))
+        for proof in proofs_of(document):
+            verify_proof(document, proof, method=_method(issuer, proof["verificationMethod"]))
     except CredentialError as error:
         raise _unproven(f"/credential{error.pointer}", error.detail) from None
 

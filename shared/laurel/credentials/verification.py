@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import orjson
 
 from laurel.credentials.canonical import MAX_BYTES
-from laurel.credentials.cryptosuites import proof_of, verify_proof
-from laurel.credentials.errors import CredentialError, KeyResolutionError, MalformedCredential, Unavailable
+from laurel.credentials.errors import CredentialError, KeyResolutionError, MalformedCredential, ProofError, Unavailable
 from laurel.credentials.form import check_form, issuer_id, status_entries
 from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.proofs import Proof, proofs_of, verify_proof
 from laurel.credentials.status_list import is_bitstring_entry
 from laurel.credentials.values import format_datetime, parse_datetime
 
@@ -116,11 +116,18 @@ def _form(document: Any) -> tuple[Step, dict[str, Any] | None]:
     try:
         credential = _parse(document)
         check_form(credential)
-        proof_of(credential)
+        _only_proof(credential)
     except CredentialError as error:
         where = f" (at {error.pointer})" if error.pointer else ""
         return Step("form", Outcome.invalid, error.code, f"{error.detail}{where}"), None
     return _good("form", "The document is a well-formed credential, and every part of it is defined."), credential
+
+
+def _only_proof(credential: dict[str, Any]) -> Proof:
+    proofs = proofs_of(credential)
+    if len(proofs) > 1:
+        raise ProofError("There are several proofs; only a single one is supported.", pointer="/proof")
+    return proofs[0]
 
 
 def _parse(document: Any) -> Any:
@@ -135,7 +142,7 @@ def _parse(document: Any) -> Any:
 
 
 async def _key(credential: dict[str, Any], issuer: str, sources: Sources) -> tuple[Step, VerificationMethod | None]:
-    name = proof_of(credential)["verificationMethod"]
+    name = _only_proof(credential)["verificationMethod"]
     try:
         method = await sources.method(name, issuer)
     except KeyResolutionError as error:
@@ -159,10 +166,7 @@ def _proof(credential: dict[str, Any], method: VerificationMethod | None, now: d
     if method is None:
         return _not_checked("proof", "the key is not known")
     try:
-        verify_proof(credential, method=method)
-        expires = proof_of(credential).get("expires")
-        if expires is not None and parse_datetime(expires) <= now:
-            return Step("proof", Outcome.invalid, "PROOF_VERIFICATION_ERROR", f"The proof expired on {expires}.")
+        verify_proof(credential, _only_proof(credential), method=method, now=now)
     except CredentialError as error:
         return Step("proof", Outcome.invalid, error.code, error.detail)
     return _good("proof", "The signature holds: nothing was changed after the key signed it.")

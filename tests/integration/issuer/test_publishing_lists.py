@@ -20,9 +20,9 @@ from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.envelope import encode
 from laurel.contracts.status import Purpose, State, StatusChanged, StatusListSigned
 from laurel.contracts.topics import DEAD_LETTERS, STATUS_CHANGES, STATUS_LISTS, Message, message
-from laurel.credentials.cryptosuites import verify_proof
 from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.lint import lint
+from laurel.credentials.proofs import verify_proof
 from laurel.credentials.status_list import check_status
 from laurel.runtime.mongo import Mongo
 from laurel.runtime.record import Record
@@ -64,6 +64,7 @@ def is_set(world: World, signed: StatusListSigned, index: int) -> bool:
     key = world.members[signed.issuer]
     verify_proof(
         signed.credential,
+        signed.credential["proof"],
         method=VerificationMethod(world.verification_method(signed.issuer), world.did(signed.issuer), key.public, None),
     )
     lint(signed.credential)

@@ -10,7 +10,6 @@ from typing import Any
 from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.status import Purpose, State, StatusChanged, StatusHeartbeat, StatusListSigned, list_id
 from laurel.contracts.topics import STATUS_CHANGES, STATUS_LISTS, Message, message
-from laurel.credentials.cryptosuites import sign
 from laurel.credentials.keys import SigningKey
 from laurel.credentials.model import (
     Achievement,
@@ -22,6 +21,7 @@ from laurel.credentials.model import (
     Profile,
     to_document,
 )
+from laurel.credentials.proofs import sign
 from laurel.credentials.status_list import Bitstring, status_list_credential
 from support.world import EPOCH, World
 

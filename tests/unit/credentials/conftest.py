@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from laurel.credentials.cryptosuites import sign
 from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.model import (
     Achievement,
@@ -23,6 +22,7 @@ from laurel.credentials.model import (
     hash_identity,
     to_document,
 )
+from laurel.credentials.proofs import sign
 from support.sources import MemorySources
 
 ISSUER = "did:web:academy.example"

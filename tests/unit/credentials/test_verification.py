@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from laurel.credentials.cryptosuites import sign
 from laurel.credentials.errors import StatusListError, Unavailable
 from laurel.credentials.keys import SigningKey, VerificationMethod
+from laurel.credentials.proofs import sign
 from laurel.credentials.status_list import Bitstring, status_list_credential
 from laurel.credentials.verification import Outcome, Step, Verification, verify
 
@@ -240,17 +240,10 @@ async def test_a_retired_key_verifies_what_it_signed_before(
 async def test_an_expired_proof_no_longer_holds(
     badge: Build, key: SigningKey, method: VerificationMethod, sources: Sources
 ) -> None:
-    # sign() sets no expiry; others do, so the proof is made by hand.
-    from laurel.credentials.cryptosuites import hash_data
-    from laurel.credentials.values import encode_base58btc
-
-    options = sign(badge(), key=key, verification_method=method.id, created=NOW)["proof"]
-    del options["proofValue"]
-    options["expires"] = "2026-07-01T00:00:00Z"
-    proof = {**options, "proofValue": encode_base58btc(key.sign(hash_data(badge(), options)))}
-    signed = {**badge(), "proof": proof}
+    expires = datetime(2026, 7, 1, tzinfo=UTC)
+    signed = sign(badge(), key=key, verification_method=method.id, created=NOW, expires=expires)
     assert (await verify(signed, sources, NOW)).outcome is Outcome.valid
-    verification = await verify(signed, sources, datetime(2026, 7, 1, tzinfo=UTC))
+    verification = await verify(signed, sources, expires)
     assert outcomes(verification)["proof"] == "invalid"
     assert "expired on 2026-07-01" in verification.steps[3].detail
 

@@ -12,8 +12,8 @@ from issuer.signer import Signer, ToSign
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.errors import Code
 from laurel.contracts.status import Purpose
-from laurel.credentials.cryptosuites import verify_proof
 from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.proofs import verify_proof
 from laurel.runtime.faults import Poison
 from support.badges import status_list
 from support.world import EPOCH, World, key
@@ -68,7 +68,9 @@ async def test_what_is_signed_verifies_and_is_the_same_each_time() -> None:
     first, second = await signer.sign_all([wish, wish])
     assert orjson.dumps(first) == orjson.dumps(second)
     verify_proof(
-        first, method=VerificationMethod(WORLD.verification_method("north"), WORLD.did("north"), north.public, None)
+        first,
+        first["proof"],
+        method=VerificationMethod(WORLD.verification_method("north"), WORLD.did("north"), north.public, None),
     )
 
 

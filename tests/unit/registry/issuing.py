@@ -10,7 +10,6 @@ from laurel.contracts.credentials import CredentialIssued, StatusPosition
 from laurel.contracts.signature import sign as sign_event
 from laurel.contracts.status import Action, Purpose, StatusChangeRequested, StatusListSigned, list_id
 from laurel.contracts.topics import CREDENTIALS, STATUS_LISTS, STATUS_REQUESTS, Message, message
-from laurel.credentials.cryptosuites import sign
 from laurel.credentials.keys import SigningKey
 from laurel.credentials.model import (
     Achievement,
@@ -23,6 +22,7 @@ from laurel.credentials.model import (
     Profile,
     to_document,
 )
+from laurel.credentials.proofs import sign
 from laurel.credentials.status_list import Bitstring, status_list_credential
 from support.world import EPOCH, World
 
