@@ -8,6 +8,7 @@ Multikey (Controlled Identifiers 1.0 §2.2.2) is base58btc over a two-byte prefi
 """
 
 import binascii
+import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -63,7 +65,7 @@ _CURVES: Mapping[KeyType, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
 }
 _RSA_BITS = range(2048, 4097)
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,7 @@ class PublicKey:
             raise KeyResolutionError("A publicKeyJwk must be an object.")
         if not _PRIVATE_MEMBERS.isdisjoint(jwk):
             raise KeyResolutionError("The JWK holds a secret, which must not be published.")
-        if jwk.get("alg") is not None and jwk["alg"] != _expected_algorithm(jwk):
-            raise KeyResolutionError("The JWK's alg does not fit its kty and crv.", pointer="/alg")
+        _check_intent(jwk)
         match jwk.get("kty"), jwk.get("crv"):
             case "OKP", "Ed25519":
                 return cls(_octets(jwk, "x", 32))
@@ -129,6 +130,12 @@ class PublicKey:
     def hash_name(self) -> str:
         """The hash that Data Integrity uses with this type of key, as hashlib names it."""
         return _KINDS[self.type].hash
+
+    @property
+    def thumbprint(self) -> str:
+        """The JWK Thumbprint (RFC 7638) with SHA-256, in base64url."""
+        members = json.dumps(self.to_jwk(), separators=(",", ":"), sort_keys=True)
+        return encode_base64url(sha256(members.encode()).digest())
 
     @property
     def signature_bytes(self) -> int:
@@ -378,7 +385,10 @@ def _public_half(secret: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> Publ
         der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         return PublicKey(der, KeyType.RSA)
     point = public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
-    return PublicKey(point, next(each for each, (curve, _) in _CURVES.items() if curve.name == public.curve.name))
+    for key_type, (curve, _) in _CURVES.items():
+        if curve.name == public.curve.name:
+            return PublicKey(point, key_type)
+    raise KeyResolutionError(f"Keys of the curve {public.curve.name} are not supported.")
 
 
 def _octets(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
@@ -391,13 +401,23 @@ def _octets(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes
     return raw
 
 
-def _expected_algorithm(jwk: Mapping[str, Any]) -> str | None:
+def _check_intent(jwk: Mapping[str, Any]) -> None:
+    """RFC 7517 §4.2 to §4.4: a key that is for something else makes no signature that counts."""
+    if jwk.get("use", "sig") != "sig":
+        raise KeyResolutionError("The JWK is not for signatures (its use must be sig, or absent).", pointer="/use")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or not any(each in operations for each in ("verify", "sign")):
+        raise KeyResolutionError("The JWK is not for signatures (its key_ops lack verify).", pointer="/key_ops")
+    if jwk.get("alg") is not None and jwk["alg"] not in _algorithms(jwk):
+        raise KeyResolutionError("The JWK's alg does not fit its kty and crv.", pointer="/alg")
+
+
+def _algorithms(jwk: Mapping[str, Any]) -> tuple[str, ...]:
     if jwk.get("kty") == "RSA":
-        return "RS256"
-    try:
-        return _KINDS[KeyType(str(jwk.get("crv")))].algorithm
-    except ValueError:
-        return None
+        return ("RS256",)
+    if jwk.get("crv") == KeyType.ED25519:
+        return ("EdDSA", "Ed25519")  # RFC 9864 gives it a name of its own
+    return tuple(_KINDS[key_type].algorithm for key_type in _CURVES if key_type == jwk.get("crv"))
 
 
 def _integer(number: int) -> str:
