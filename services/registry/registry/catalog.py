@@ -28,7 +28,7 @@ from laurel.contracts.envelope import derived_id
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.topics import CATALOG, Message, message
 from laurel.credentials.errors import KeyResolutionError
-from laurel.credentials.keys import PublicKey
+from laurel.credentials.keys import KeyType, PublicKey
 from registry.domain import SOURCE
 
 
@@ -138,18 +138,21 @@ def _planned(kind: Kind, body: Published, stored: Mapping[str, StoredEntry], now
 
 
 def _check_keys(catalog: Catalog) -> None:
-    """A Multikey can have the right form and still hold no Ed25519 key; found here, it cannot stop a handler."""
+    """A Multikey can have the right form and still hold no usable key; found here, it cannot stop a handler."""
     owners: list[tuple[str, Sequence[IssuerKey | PartnerKey]]] = [
         *((f"/issuers/{number}", issuer.keys) for number, issuer in enumerate(catalog.issuers)),
         *((f"/partners/{number}", partner.keys) for number, partner in enumerate(catalog.partners)),
     ]
     for owner, keys in owners:
         for number, key in enumerate(keys):
+            pointer = f"{owner}/keys/{number}/publicKeyMultibase"
             try:
-                PublicKey.from_multibase(key.public_key_multibase)
+                held = PublicKey.from_multibase(key.public_key_multibase)
             except KeyResolutionError as error:
-                pointer = f"{owner}/keys/{number}/publicKeyMultibase"
                 raise Rejected(Code.INVALID_BODY, pointer, f"{pointer} is not right: {error.detail}") from None
+            if isinstance(key, PartnerKey) and held.type is not KeyType.ED25519:
+                raise Rejected(Code.INVALID_BODY, pointer, f"{pointer} is of {held.type.value}, but partners sign "
+                               "their events with Ed25519: make a key of that type.")  # fmt: skip
 
 
 def _check_issuer(number: int, issuer: Issuer, held: IssuerPublished, addresses: Addresses) -> None:

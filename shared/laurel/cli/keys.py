@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,16 @@ from laurel.cli.exits import WrongUse
 KEY_FILE = Path("signing-key.txt")
 MEMBER_KEYS_FILE = Path("signing-keys.json")
 SECRET_BYTES = 32
+
+
+class KeyTypeName(StrEnum):
+    """The names of `laurel.credentials.keys.KeyType`, which takes long to load."""
+
+    ED25519 = "Ed25519"
+    P256 = "P-256"
+    P384 = "P-384"
+    RSA = "RSA"
+
 
 app = typer.Typer(help="Make keys and secrets.", no_args_is_help=True)
 
@@ -32,33 +43,43 @@ def new(
         str | None,
         typer.Option("--member", metavar="ID", help=f"Add the key to the issuer's file ({MEMBER_KEYS_FILE})."),
     ] = None,
+    key_type: Annotated[
+        KeyTypeName,
+        typer.Option("--type", help="The type of the signing key. Members have the first three, partners Ed25519."),
+    ] = KeyTypeName.ED25519,
     secret: Annotated[bool, typer.Option("--secret", help="A random text for a service's settings.")] = False,
     api_key: Annotated[bool, typer.Option("--api-key", help="An API key for a partner, and its hash.")] = False,
     as_json: output.AsJson = False,
 ) -> None:
-    """Make an Ed25519 signing key: the secret goes to a file of yours alone, the public half is printed.
+    """Make a signing key: the secret goes to a file of yours alone, the public half is printed.
 
-    An existing file is never overwritten; with --member, the key is added to those that are in it.
+    An existing file is never overwritten; with --member, the key is added to those that are in it. A key is written
+    as Multikey, or as JWK where it is of RSA, which signs nothing here but may be wanted for JWTs elsewhere.
 
     \b
     Example:
       laurel keys new --member north       a member's signing key, for the issuer
+      laurel keys new --member north --type P-256
       laurel keys new --out campus.key     a partner's signing key
       laurel keys new --secret             256 random bits, for LAUREL_ADMIN_TOKEN and the like
       laurel keys new --api-key            what a partner sends, and what the catalog holds
     """
     if sum((secret, api_key, member is not None)) > 1:
         raise WrongUse("Give one of --member, --secret and --api-key.")
+    if key_type is not KeyTypeName.ED25519 and (secret or api_key):
+        raise WrongUse("--type is for signing keys: leave it out.")
+    if key_type is KeyTypeName.RSA and member is not None:
+        raise WrongUse("A catalog holds no RSA keys: make a member's key of Ed25519, P-256 or P-384.")
     if secret:
         _show_secret(secrets.token_urlsafe(SECRET_BYTES), out, as_json)
     elif api_key:
         _show_api_key(f"laurel_{secrets.token_urlsafe(SECRET_BYTES)}", out, as_json)
     elif member is not None:
         file = out or MEMBER_KEYS_FILE
-        _show_signing_key(file, as_json, lambda secret_key: add_member_key(file, member, secret_key))
+        _show_signing_key(key_type, file, as_json, lambda secret_key: add_member_key(file, member, secret_key))
     else:
         file = out or KEY_FILE
-        _show_signing_key(file, as_json, lambda secret_key: write_secret(file, secret_key))
+        _show_signing_key(key_type, file, as_json, lambda secret_key: write_secret(file, secret_key))
 
 
 def write_secret(file: Path, text: str) -> None:
@@ -94,23 +115,36 @@ def add_member_key(file: Path, member: str, secret_key: str) -> None:
     beside.replace(file)
 
 
-def _show_signing_key(file: Path, as_json: bool, keep: Callable[[str], None]) -> None:
+def _show_signing_key(name: KeyTypeName, file: Path, as_json: bool, keep: Callable[[str], None]) -> None:
     from laurel.credentials.dids import did_key  # noqa: PLC0415 - takes long to load
-    from laurel.credentials.keys import SigningKey  # noqa: PLC0415
+    from laurel.credentials.keys import KeyType, SigningKey  # noqa: PLC0415
 
-    key = SigningKey.from_seed(secrets.token_bytes(SECRET_BYTES))
+    key = SigningKey.generate(KeyType(name.value))
+    if name is KeyTypeName.RSA:
+        keep(json.dumps(key.to_jwk()))
+        _show_public({"publicKeyJwk": key.public.to_jwk()}, file, as_json)
+        return
     keep(key.to_multibase())
     public = key.public.to_multibase()
+    _show_public({"publicKeyMultibase": public, "didKey": did_key(key.public)}, file, as_json)
     if as_json:
-        output.document({"publicKeyMultibase": public, "didKey": did_key(key.public), "secretFile": str(file)})
+        return
+    lines = ["", "In the catalog, for a member:", "  keys:", f"    - publicKeyMultibase: {public}"]
+    if name is KeyTypeName.ED25519:
+        lines += ["", "or for a partner, under a name of its own:", "  keys:", "    - kid: my-lms-1",
+                  f"      publicKeyMultibase: {public}"]  # fmt: skip
+    for line in lines:
+        output.say(line)
+
+
+def _show_public(facts: dict[str, Any], file: Path, as_json: bool) -> None:
+    if as_json:
+        output.document({**facts, "secretFile": str(file)})
         return
     output.say(f"Secret key:  {file} (readable by you alone; whoever has it can sign)")
-    output.say(f"Public key:  {public}")
-    output.say(f"did:key:     {did_key(key.public)}")
-    for line in ("", "In the catalog, for a member:", "  keys:", f"    - publicKeyMultibase: {public}",
-                 "", "or for a partner, under a name of its own:", "  keys:", "    - kid: my-lms-1",
-                 f"      publicKeyMultibase: {public}"):  # fmt: skip
-        output.say(line)
+    for label, name in (("Public key:", "publicKeyMultibase"), ("Public key:", "publicKeyJwk"), ("did:key:", "didKey")):
+        if name in facts:
+            output.say(f"{label:12} {facts[name] if isinstance(facts[name], str) else json.dumps(facts[name])}")
 
 
 def _show_secret(text: str, out: Path | None, as_json: bool) -> None:

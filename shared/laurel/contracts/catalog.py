@@ -13,7 +13,7 @@ class IssuerKey(Contract):
     """A member's public signing key. A retired key still verifies what it signed before it was retired."""
 
     public_key_multibase: Multikey
-    """The public key, Ed25519, as Multikey."""
+    """The public key, of Ed25519, P-256 or P-384, as Multikey."""
     retired: Moment | None = None
     """When the key was retired; it verifies only what was signed before."""
 

@@ -14,7 +14,7 @@ import orjson
 
 from laurel.contracts.envelope import Envelope
 from laurel.contracts.errors import Code, Rejected
-from laurel.credentials.keys import PublicKey, SigningKey
+from laurel.credentials.keys import KeyType, PublicKey, SigningKey
 
 ATTRIBUTE = "jws"
 HEADER_LIMIT = 4096
@@ -66,7 +66,9 @@ def read(event: Envelope) -> SignatureHeader:
 
 
 def check(event: Envelope, claimed: SignatureHeader, key: PublicKey) -> None:
-    """Raises Rejected(SIGNATURE_WRONG) unless `key` made this signature over the event's body."""
+    """Raises Rejected(SIGNATURE_WRONG) unless `key`, of Ed25519, made this signature over the event's body."""
+    if key.type is not KeyType.ED25519:
+        raise _wrong(f"Events are signed with Ed25519, and the registered key is of {key.type.value}.")
     if not key.verify(claimed.signature, f"{claimed.signing_input_head}.{_b64(event.data)}".encode()):
         raise _wrong("The signature does not match the body: sign the bytes that are sent, with the registered key.")
 

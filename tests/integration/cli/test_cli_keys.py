@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from hashlib import sha256
 from pathlib import Path
@@ -33,6 +34,41 @@ def test_a_signing_key_is_written_for_its_owner_alone(run: Run, tmp_path: Path) 
     assert ran.document["didKey"] == f"did:key:{public}"
     assert IssuerKey(public_key_multibase=public)
     assert file.read_text().strip() not in ran.out
+
+
+@pytest.mark.parametrize("name", ["Ed25519", "P-256", "P-384"])
+def test_a_signing_key_may_be_of_several_types(run: Run, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "keys.json"
+
+    ran = run("keys", "new", "--member", "north", "--type", name, "--out", file)
+
+    assert ran.code == 0
+    [entry] = json.loads(file.read_text())
+    key = SigningKey.from_multibase(entry["secretKeyMultibase"])
+    assert key.public.type == name
+    assert IssuerKey(public_key_multibase=key.public.to_multibase())
+    assert f"publicKeyMultibase: {key.public.to_multibase()}" in ran.out
+    assert ("for a partner" in ran.out) == (name == "Ed25519"), "partners sign with Ed25519 alone"
+    assert Signer.from_file(file).holds(key.public.to_multibase())
+
+
+def test_an_rsa_key_is_a_jwk(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "rsa.jwk"
+
+    ran = run("keys", "new", "--type", "RSA", "--out", file, "--json")
+
+    assert (ran.code, mode(file)) == (0, 0o600)
+    assert SigningKey.from_jwk(json.loads(file.read_text())).public.to_jwk() == ran.document["publicKeyJwk"]
+    assert set(ran.document["publicKeyJwk"]) == {"kty", "n", "e"}
+    assert '"kty": "RSA"' in run("keys", "new", "--type", "RSA", "--out", tmp_path / "other.jwk").out
+
+
+def test_a_type_only_where_it_makes_sense(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "x"
+
+    for wrong in (["--type", "RSA", "--member", "north"], ["--type", "P-256", "--secret"], ["--type", "P-521"]):
+        assert run("keys", "new", "--out", file, *wrong).code == 2
+    assert not file.exists()
 
 
 def test_a_file_is_never_overwritten(run: Run, tmp_path: Path) -> None:

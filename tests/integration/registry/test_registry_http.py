@@ -8,7 +8,7 @@ import pytest
 from integration.registry.running import Registry, running
 from laurel.contracts.errors import Code
 from laurel.contracts.status import Action
-from laurel.credentials.controller_documents import methods_of
+from laurel.credentials.controller_documents import jwk_method_id, methods_of
 from registry.config import RegistrySettings
 from support.waiting import eventually
 from support.world import World
@@ -78,7 +78,9 @@ async def test_the_public_record(registry: Registry, issuer: Issuer) -> None:
 async def test_the_catalog_is_public(registry: Registry, world: World) -> None:
     did = (await read(registry, "/issuers/north/did.json")).json()
     assert did["id"] == world.did("north")
-    assert list(methods_of(did)) == [world.verification_method("north")]
+    public = world.members["north"].public
+    assert list(methods_of(did)) == [world.verification_method("north"), jwk_method_id(did["id"], public)]
+    assert {method.public_key for method in methods_of(did).values()} == {public}
     profile = (await read(registry, "/issuers/north")).json()
     assert (profile["id"], profile["type"], profile["name"]) == (world.did("north"), ["Profile"], "Member north")
     achievement = (await read(registry, "/achievements/welding")).json()

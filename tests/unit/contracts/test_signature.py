@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from laurel.contracts.envelope import Envelope
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.signature import ATTRIBUTE, HEADER_LIMIT, check, read, sign
-from laurel.credentials.keys import SigningKey
+from laurel.credentials.keys import KeyType, SigningKey
 
 KEY = SigningKey.from_seed(bytes(range(32)))
 OTHER = SigningKey.from_seed(bytes(range(1, 33)))
@@ -191,3 +191,11 @@ def test_whatever_is_signed_holds_and_only_for_itself(data: bytes, event_id: str
 def test_whatever_stands_there_is_a_signature_or_a_refusal(jws: str) -> None:
     with pytest.raises(Rejected, match=Code.SIGNATURE_WRONG.value):
         verify(with_jws(jws))
+
+
+def test_a_key_of_another_type_signs_no_event() -> None:
+    other = SigningKey.generate(KeyType.P256)
+    signed = sign(EVENT, other, "campus-1")
+    with pytest.raises(Rejected, match=r"signed with Ed25519.*P-256") as refusal:
+        check(signed, read(signed), other.public)
+    assert refusal.value.code is Code.SIGNATURE_WRONG

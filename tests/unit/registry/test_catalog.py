@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from laurel.contracts.addresses import Addresses
-from laurel.contracts.catalog import Catalog, Consortium, IssuerKey, IssuerPublished
+from laurel.contracts.catalog import Catalog, Consortium, IssuerKey, IssuerPublished, PartnerKey
 from laurel.contracts.errors import Code, Rejected
+from laurel.credentials.keys import KeyType, SigningKey
 from registry.catalog import Kind, StoredEntry, catalog_message, entry_key, plan, whole
 from support.world import EPOCH, World, key
 
@@ -123,6 +124,18 @@ def test_what_only_looks_like_a_key_is_refused(world: World) -> None:
     with pytest.raises(Rejected) as refusal:
         plan(world.catalog.model_copy(update={"issuers": (issuer,)}), {}, world.addresses, EPOCH)
     assert (refusal.value.code, refusal.value.pointer) == (Code.INVALID_BODY, "/issuers/0/keys/0/publicKeyMultibase")
+
+
+@pytest.mark.parametrize("key_type", [KeyType.P256, KeyType.P384])
+def test_partners_sign_with_ed25519_and_members_as_they_like(world: World, key_type: KeyType) -> None:
+    public = SigningKey.generate(key_type).public.to_multibase()
+    member = world.catalog.issuers[0].model_copy(update={"keys": (IssuerKey(public_key_multibase=public),)})
+    others = {"issuers": (member, *world.catalog.issuers[1:])}
+    assert plan(world.catalog.model_copy(update=others), {}, world.addresses, EPOCH)
+    campus = world.catalog.partners[0].model_copy(update={"keys": (PartnerKey(kid="k", public_key_multibase=public),)})
+    with pytest.raises(Rejected, match="sign their events with Ed25519") as refusal:
+        plan(world.catalog.model_copy(update={"partners": (campus,)}), {}, world.addresses, EPOCH)
+    assert (refusal.value.code, refusal.value.pointer) == (Code.INVALID_BODY, "/partners/0/keys/0/publicKeyMultibase")
 
 
 def test_the_event_of_a_version_is_always_the_same(world: World) -> None:
