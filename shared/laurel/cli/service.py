@@ -85,8 +85,8 @@ async def _request(method: str, url: str, body: bytes | None, headers: dict[str,
     from laurel.runtime.egress import Refused as NotAllowed  # noqa: PLC0415
     from laurel.runtime.faults import Transient  # noqa: PLC0415
 
-    # The operator names the address, so this machine is a place like any other.
-    egress = Egress(allow_loopback=True, timeout=TIMEOUT_SECONDS, limit=ANSWER_LIMIT)
+    # The operator names the address, so this machine and the networks around it are places like any other.
+    egress = Egress(allow_loopback=True, allow_private=True, timeout=TIMEOUT_SECONDS, limit=ANSWER_LIMIT)
     try:
         answer = await egress.request(method, url, body=body, headers=headers)
     except NotAllowed as error:
