@@ -16,17 +16,13 @@ from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
 from support.containers import docker_answers
 from support.kafka_admin import delete_topics
-from support.missing import not_here
+from support.missing import NOT_RUN, not_here
 from support.site import Site, serving
 from support.world import World
 
 # A session timeout that short is for tests: the embedded broker lets half of it pass before a group starts.
 SESSION_TIMEOUT_MS = 1500
 KAFKA_SESSION_TIMEOUT_MS = 6000  # Apache Kafka takes no less
-
-
-NOT_RUN = Path("var/tests-not-run.txt")
-"""What could not be run, for `make test` to say last."""
 
 
 def pytest_sessionstart() -> None:
@@ -50,9 +46,7 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKaf
     try:
         broker.start()
     except Unavailable as reason:
-        NOT_RUN.parent.mkdir(exist_ok=True)
-        NOT_RUN.write_text(f"NOT RUN: every test on Apache Kafka, because {reason}\n")
-        not_here(f"Apache Kafka could not be obtained: {reason}")
+        not_here(f"Apache Kafka could not be obtained: {reason}", tests="every test on Apache Kafka")
     yield broker
     broker.stop()
 
