@@ -29,9 +29,16 @@ MAX_BLANK_NODES = 1_000
 MAX_ENTANGLED = 6
 
 
-def canonicalize(document: dict[str, Any]) -> bytes:
+_ALGORITHMS = {
+    "sha256": CanonicalizationAlgorithm.RDFC_1_0,
+    "sha384": CanonicalizationAlgorithm.RDFC_1_0_SHA_384,
+}
+
+
+def canonicalize(document: dict[str, Any], hash_name: str = "sha256") -> bytes:
     """The canonical N-Quads of `document`, sorted, with the bundled contexts in place of their URLs.
 
+    The hash (`sha256` or `sha384`) decides how blank nodes are numbered (RDFC-1.0 §4.8).
     JSON-LD drops what it does not understand: an undefined term, a relative IRI. Whoever signs or verifies
     must refuse such a document first (`terms.check_terms`). Raises MalformedCredential.
     """
@@ -41,7 +48,7 @@ def canonicalize(document: dict[str, Any]) -> bytes:
         dataset = _dataset(orjson.dumps(inline_with(document, lambda url: pruned(url, used))))
     except (SyntaxError, TypeError) as error:
         raise MalformedCredential(f"The document is not valid JSON-LD: {error}.", code="PARSING_ERROR") from error
-    dataset.canonicalize(CanonicalizationAlgorithm.RDFC_1_0)
+    dataset.canonicalize(_ALGORITHMS[hash_name])
     lines: bytes = serialize(dataset, format=RdfFormat.N_QUADS) or b""
     # Not splitlines(): a literal may hold U+2028 and its like, which N-Quads does not escape.
     return b"".join(line + b"\n" for line in sorted(lines.split(b"\n")) if line)

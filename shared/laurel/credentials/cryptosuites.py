@@ -1,8 +1,8 @@
 """The cryptosuites of Data Integrity: which keys each takes, and which bytes are signed with it.
 
-EdDSA Cryptosuites 1.0 §3.2 (`eddsa-rdfc-2022`), ECDSA Cryptosuites 1.0 §3.2 (`ecdsa-rdfc-2019`). They all sign the
-hash of the canonical proof options, followed by the hash of the canonical document. How a key signs is the key's
-business (`keys`), and what a proof has to be is `proofs`'.
+EdDSA Cryptosuites 1.0 §3.2 and §3.3 (`eddsa-rdfc-2022`, `eddsa-jcs-2022`), ECDSA Cryptosuites 1.0 §3.2 and §3.3
+(`ecdsa-rdfc-2019`, `ecdsa-jcs-2019`). They all sign the hash of the canonical proof options, followed by the hash of
+the canonical document. How a key signs is the key's business (`keys`), and what a proof has to be is `proofs`'.
 """
 
 import hashlib
@@ -10,13 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from laurel.credentials import canonical
-from laurel.credentials.keys import KeyType
+from laurel.credentials import canonical, jcs
+from laurel.credentials.keys import KeyType, PublicKey
 
 Document = dict[str, Any]
-
-# With P-384, ECDSA Cryptosuites 1.0 §3.2.4 hashes the document and the options with SHA-384 too.
-_HASHES = {KeyType.ED25519: hashlib.sha256, KeyType.P256: hashlib.sha256, KeyType.P384: hashlib.sha384}
 
 
 @dataclass(frozen=True)
@@ -25,27 +22,33 @@ class Cryptosuite:
 
     name: str
     key_types: frozenset[KeyType]
-    transform: Callable[[Document, Document], tuple[bytes, bytes]]
-    """The canonical forms of the proof options and of the document, from the document and the options."""
+    transform: Callable[[Document, Document, str], tuple[bytes, bytes]]
+    """The canonical proof options and the canonical document, from the document, the options and the hash's name."""
     carries_context: bool = False
     """Whether the proof has an `@context` of its own, which the signature then covers."""
 
-    def hash_data(self, document: Document, proof_options: Document, key_type: KeyType) -> bytes:
+    def hash_data(self, document: Document, proof_options: Document, key: PublicKey) -> bytes:
         """The bytes that are signed: 64 of them, or 96 with P-384.
 
         `document` is without the proof at hand (it has those that the proof refers to as previous), and
         `proof_options` is the proof without `proofValue`. Raises MalformedCredential for what is not JSON-LD of
         bounded size; what JSON-LD would drop must have been refused before (`terms.check_terms`).
         """
-        options, content = self.transform(document, proof_options)
-        digest = _HASHES[key_type]
-        return digest(options).digest() + digest(content).digest()
+        options, content = self.transform(document, proof_options, key.hash_name)
+        return hashlib.new(key.hash_name, options).digest() + hashlib.new(key.hash_name, content).digest()
 
 
-def _rdfc(document: Document, options: Document) -> tuple[bytes, bytes]:
-    # §3.2.5: the options are read with the document's contexts.
-    configuration = {"@context": document.get("@context"), **options}
-    return canonical.canonicalize(configuration), canonical.canonicalize(document)
+def _rdfc(document: Document, options: Document, hash_name: str) -> tuple[bytes, bytes]:
+    # §3.2.5: the options are read with the document's contexts. The hash goes by the curve inside RDFC-1.0 too (ECDSA
+    # Cryptosuites 1.0 §3.2.3), which shows where a document has objects without an id.
+    configuration = {**options, "@context": document.get("@context")}
+    return canonical.canonicalize(configuration, hash_name), canonical.canonicalize(document, hash_name)
+
+
+def _jcs(document: Document, options: Document, _hash_name: str) -> tuple[bytes, bytes]:
+    # §3.3.2 step 4: contexts that were appended after this proof was made are not its own.
+    signed = {**document, "@context": options["@context"]} if "@context" in options else document
+    return jcs.canonicalize(options), jcs.canonicalize(signed)
 
 
 _EDDSA = frozenset({KeyType.ED25519})
@@ -56,6 +59,8 @@ CRYPTOSUITES: Mapping[str, Cryptosuite] = {
     for suite in (
         Cryptosuite("eddsa-rdfc-2022", _EDDSA, _rdfc),
         Cryptosuite("ecdsa-rdfc-2019", _ECDSA, _rdfc),
+        Cryptosuite("eddsa-jcs-2022", _EDDSA, _jcs, carries_context=True),
+        Cryptosuite("ecdsa-jcs-2019", _ECDSA, _jcs, carries_context=True),
     )
 }
 """Those that proofs of the type DataIntegrityProof name."""

@@ -77,7 +77,7 @@ def sign(
     existing = _proofs_to_join(document, options)
     check_size(document)
     check_terms({**unsecured, "proof": [*existing, options] if existing else options})
-    signature = key.sign(suite.hash_data(_covered(unsecured, existing, options), options, key.public.type))
+    signature = key.sign(suite.hash_data(_covered(unsecured, existing, options), options, key.public))
     proof = {**options, "proofValue": encode_base58btc(signature)}
     return {**unsecured, "proof": [*existing, proof] if existing else proof}
 
@@ -137,7 +137,7 @@ def verify_proof(
     try:
         check_size(document)
         check_terms(document)
-        data = suite.hash_data(_covered(unsecured, proofs, proof), options, method.public_key.type)
+        data = suite.hash_data(_covered(unsecured, proofs, proof), options, method.public_key)
     except MalformedCredential as error:
         raise ProofError(error.detail, pointer=error.pointer, code="PROOF_TRANSFORMATION_ERROR") from error
     if not method.public_key.verify(signature, data):

@@ -150,7 +150,25 @@ def context_urls(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 def check_terms(document: Mapping[str, Any]) -> None:
     """Raise MalformedCredential, with a pointer, at the first thing JSON-LD would drop or misread."""
-    _check_node(document, root_context(context_urls(document)), ())
+    urls = context_urls(document)
+    _check_proof_contexts(document, urls)
+    _check_node(document, root_context(urls), ())
+
+
+def _check_proof_contexts(document: Mapping[str, Any], urls: tuple[str, ...]) -> None:
+    """A proof may repeat the contexts that the document had when it was made (EdDSA Cryptosuites 1.0 §3.3.2)."""
+    proofs = document.get("proof")
+    for index, proof in enumerate(proofs if isinstance(proofs, list) else [proofs]):
+        if not isinstance(proof, dict) or "@context" not in proof:
+            continue
+        repeated = proof["@context"] if isinstance(proof["@context"], list) else [proof["@context"]]
+        if not repeated or list(urls[: len(repeated)]) != repeated:
+            here = ("proof", index) if isinstance(proofs, list) else ("proof",)
+            _refuse("The proof's @context must be that of the document, or its beginning.", (*here, "@context"))
+
+
+def _may_have_context(path: Path) -> bool:
+    return not path or path == ("proof",) or (len(path) == 2 and path[0] == "proof" and isinstance(path[1], int))
 
 
 def _check_node(node: Mapping[str, Any], active: ActiveContext, path: Path) -> None:
@@ -160,7 +178,7 @@ def _check_node(node: Mapping[str, Any], active: ActiveContext, path: Path) -> N
         _refuse("An empty object says nothing; leave the member out.", path)
     typed = _with_types(active, _types(node, active, path))
     for name, value in node.items():
-        if name == "@context" and not path:
+        if name == "@context" and _may_have_context(path):
             continue
         here = (*path, name)
         term = typed.terms.get(name) if isinstance(name, str) else None

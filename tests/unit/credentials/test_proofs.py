@@ -1,4 +1,4 @@
-"""eddsa-rdfc-2022: the published vector, determinism, and that no change goes unseen."""
+"""Data Integrity proofs, sets and chains of them: determinism, and that no change goes unseen."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,72 +9,20 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from laurel.credentials import contexts
-from laurel.credentials.cryptosuites import CRYPTOSUITES
 from laurel.credentials.errors import CredentialError, MalformedCredential, ProofError
-from laurel.credentials.keys import KeyType, SigningKey, VerificationMethod
+from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.proofs import MAX_PROOFS, proofs_of, sign, verify_proof
-from laurel.credentials.terms import root_context
 
 Document = dict[str, Any]
 Build = Callable[[], Document]
 Sign = Callable[[Document], Document]
 
-# W3C vc-di-eddsa, appendix "Test Vectors", "Representation: eddsa-rdfc-2022".
-EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
-VECTOR_SECRET = "z3u2en7t5LR2WtQH5PfFqMqwVHBeXouLzo6haApm8XHqvjxq"
-VECTOR: Document = {
-    "@context": [contexts.CREDENTIALS_V2, EXAMPLES],
-    "id": "urn:uuid:58172aac-d8ba-11ed-83dd-0b3aef56cc33",
-    "type": ["VerifiableCredential", "AlumniCredential"],
-    "name": "Alumni Credential",
-    "description": "A minimum viable example of an Alumni Credential.",
-    "issuer": "https://vc.example/issuers/5678",
-    "validFrom": "2023-01-01T00:00:00Z",
-    "credentialSubject": {"id": "did:example:abcdefgh", "alumniOf": "The School of Examples"},
-}
-VECTOR_METHOD = (
-    "did:key:z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2#z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2"
-)
-VECTOR_CREATED = datetime(2023, 2, 24, 23, 36, 38, tzinfo=UTC)
-VECTOR_HASHES = (
-    "bea7b7acfbad0126b135104024a5f1733e705108f42d59668b05c0c50004c6b0"
-    "517744132ae165a5349155bef0bb0cf2258fff99dfe1dbd914b938d775a36017"
-)
-VECTOR_PROOF = "z2YwC8z3ap7yx1nZYCg4L3j3ApHsF8kgPdSb5xoS1VR7vPG3F561B52hYnQF9iseabecm3ijx4K1FBTQsCZahKZme"
+CREATED = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 
 def check(document: Document, method: VerificationMethod, **expected: Any) -> None:
     for proof in proofs_of(document):
         verify_proof(document, proof, method=method, **expected)
-
-
-@pytest.fixture
-def examples_context(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # The published examples context is a bare @vocab, which safe mode refuses, so its terms are spelt out here.
-    vocabulary = "https://www.w3.org/ns/credentials/examples#"
-    terms = {name: vocabulary + name for name in ("AlumniCredential", "alumniOf")}
-    known = {**contexts.CONTEXTS, EXAMPLES: {"@context": terms}}
-    monkeypatch.setattr(contexts, "CONTEXTS", known)
-    root_context.cache_clear()
-    yield
-    root_context.cache_clear()
-
-
-@pytest.mark.usefixtures("examples_context")
-def test_the_published_vector() -> None:
-    key = SigningKey.from_multibase(VECTOR_SECRET)
-    signed = sign(VECTOR, key=key, verification_method=VECTOR_METHOD, created=VECTOR_CREATED)
-    assert signed["proof"] == {
-        "type": "DataIntegrityProof",
-        "cryptosuite": "eddsa-rdfc-2022",
-        "created": "2023-02-24T23:36:38Z",
-        "verificationMethod": VECTOR_METHOD,
-        "proofPurpose": "assertionMethod",
-        "proofValue": VECTOR_PROOF,
-    }
-    options = {name: value for name, value in signed["proof"].items() if name != "proofValue"}
-    assert CRYPTOSUITES["eddsa-rdfc-2022"].hash_data(VECTOR, options, KeyType.ED25519).hex() == VECTOR_HASHES
-    check(signed, VerificationMethod(VECTOR_METHOD, VECTOR["issuer"], key.public))
 
 
 def test_signing_again_gives_the_same_bytes_and_leaves_the_document_alone(badge: Build, sign_it: Sign) -> None:
@@ -166,13 +114,13 @@ def test_a_list_of_one_proof_is_as_good(badge: Build, sign_it: Sign, method: Ver
 
 def test_a_verification_method_must_be_a_url(badge: Build, key: SigningKey) -> None:
     with pytest.raises(ProofError, match="must be a URL"):
-        sign(badge(), key=key, verification_method="key-1", created=VECTOR_CREATED)
+        sign(badge(), key=key, verification_method="key-1", created=CREATED)
 
 
 def test_a_created_without_time_zone_is_a_mistake(badge: Build, key: SigningKey) -> None:
-    naive = VECTOR_CREATED.replace(tzinfo=None)
+    naive = CREATED.replace(tzinfo=None)
     with pytest.raises(ValueError, match="time zone"):
-        sign(badge(), key=key, verification_method=VECTOR_METHOD, created=naive)
+        sign(badge(), key=key, verification_method="did:web:academy.example#key-1", created=naive)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +247,7 @@ def countersigned(document: Document, name: str, **options: Any) -> Document:
         document,
         key=SIGNERS[name],
         verification_method=f"did:web:academy.example#{name}",
-        created=VECTOR_CREATED,
+        created=CREATED,
         **options,
     )
 
@@ -428,7 +376,7 @@ def test_proofs_are_not_without_number(badge: Build) -> None:
 def test_a_proof_is_made_for_a_domain(
     badge: Build, key: SigningKey, method: VerificationMethod, made: Any, expected: Any, code: str | None
 ) -> None:
-    document = sign(badge(), key=key, verification_method=method.id, created=VECTOR_CREATED, domain=made)
+    document = sign(badge(), key=key, verification_method=method.id, created=CREATED, domain=made)
     if code is None:
         check(document, method, domain=expected)
     else:
@@ -443,7 +391,7 @@ def test_a_proof_is_made_for_a_domain(
 def test_a_proof_answers_a_challenge(
     badge: Build, key: SigningKey, method: VerificationMethod, made: Any, expected: Any, holds: bool
 ) -> None:
-    document = sign(badge(), key=key, verification_method=method.id, created=VECTOR_CREATED, challenge=made)
+    document = sign(badge(), key=key, verification_method=method.id, created=CREATED, challenge=made)
     if holds:
         check(document, method, challenge=expected)
     else:
@@ -453,19 +401,17 @@ def test_a_proof_answers_a_challenge(
 
 
 def test_a_proof_is_made_for_a_purpose(badge: Build, key: SigningKey, method: VerificationMethod) -> None:
-    document = sign(
-        badge(), key=key, verification_method=method.id, created=VECTOR_CREATED, proof_purpose="authentication"
-    )
+    document = sign(badge(), key=key, verification_method=method.id, created=CREATED, proof_purpose="authentication")
     check(document, method, purpose="authentication")
     with pytest.raises(ProofError, match="must be assertionMethod"):
         check(document, method)
 
 
 def test_a_proof_expires(badge: Build, key: SigningKey, method: VerificationMethod) -> None:
-    end = VECTOR_CREATED + timedelta(days=1)
-    document = sign(badge(), key=key, verification_method=method.id, created=VECTOR_CREATED, expires=end)
+    end = CREATED + timedelta(days=1)
+    document = sign(badge(), key=key, verification_method=method.id, created=CREATED, expires=end)
     check(document, method)
     check(document, method, now=end - timedelta(seconds=1))
-    with pytest.raises(ProofError, match="expired on 2023-02-25T23:36:38Z") as caught:
+    with pytest.raises(ProofError, match="expired on 2026-03-02T09:30:00Z") as caught:
         check(document, method, now=end)
     assert caught.value.pointer == "/proof/expires"
