@@ -19,7 +19,9 @@ class MemorySources:
         self.bits: dict[str, bool | Exception] = {"revocation": False, "suspension": False}
         self.asked: list[str] = []
 
-    async def method(self, verification_method: str, issuer: str) -> VerificationMethod:
+    async def method(
+        self, verification_method: str, issuer: str, purpose: str = "assertionMethod"
+    ) -> VerificationMethod:  # fmt: skip
         """The key of that name."""
         answer = self.methods.get(verification_method, KeyResolutionError("The DID document lists no such key."))
         if isinstance(answer, Exception):

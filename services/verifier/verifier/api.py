@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.operations import VerificationCompleted
-from laurel.credentials.verification import Verification
+from laurel.credentials.report import Verification
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from verifier import domain

@@ -12,14 +12,13 @@ from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.status import Purpose, State
 from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
 from laurel.credentials.keys import PublicKey, VerificationMethod
-from laurel.credentials.verification import Outcome, Step, Verification
+from laurel.credentials.report import NOT_CHECKED, Outcome, Step, Verification, good, open_question
 
 REGISTRATION = "registration"
 UNKNOWN_CREDENTIAL = "UNKNOWN_CREDENTIAL"
 
 # A fault in one of these says that this is no credential of that issuer; everything else is a finding about one.
 _FOUNDATIONS = frozenset({"form", "key", "issuer", "proof"})
-_NOT_CHECKED = "NOT_CHECKED"
 _TITLES = {
     "REVOKED": "The credential was revoked.",
     "SUSPENDED": "The credential is suspended.",
@@ -27,6 +26,7 @@ _TITLES = {
     "NOT_YET_VALID": "The credential is not valid yet.",
     "ISSUER_MISMATCH": "The key is not the issuer's.",
     "KEY_UNAVAILABLE": "The issuer's key could not be reached.",
+    "KEY_RETIRED": "The key had been retired.",
     "STATUS_RETRIEVAL_ERROR": "The status could not be checked.",
     "STATUS_UNSUPPORTED": "The status is of a kind that cannot be checked.",
     UNKNOWN_CREDENTIAL: "The registry has no such credential.",
@@ -104,18 +104,18 @@ def registration(
     """
     if standing is None:
         detail = "The registry has no such credential; if it was issued seconds ago, try again in a moment."
-        return Step(REGISTRATION, Outcome.unknown, UNKNOWN_CREDENTIAL, detail)
+        return open_question(REGISTRATION, UNKNOWN_CREDENTIAL, detail)
     due = [(addresses.status_list(standing.family, each), str(standing.index)) for each in Purpose]
     found = [(entry.get("statusListCredential"), entry.get("statusListIndex")) for entry in entries]
     if standing.issuer != issuer or len(found) != len(due) or any(place not in found for place in due):
         detail = "The registry has another credential under this id, with another issuer or other status entries."
-        return Step(REGISTRATION, Outcome.unknown, UNKNOWN_CREDENTIAL, detail)
-    return Step(REGISTRATION, Outcome.valid, None, "The credential is in the registry.")
+        return open_question(REGISTRATION, UNKNOWN_CREDENTIAL, detail)
+    return good(REGISTRATION, "The credential is in the registry.")
 
 
 def authentic(verification: Verification) -> bool:
     """Whether the issuer is certain to have signed the document as it is."""
-    return all(step.outcome is Outcome.valid for step in verification.steps if step.name in _FOUNDATIONS)
+    return all(step.outcome is Outcome.valid for step in verification.steps if step.kind in _FOUNDATIONS)
 
 
 def conclude(verification: Verification, registered: Step, as_of: datetime | None) -> Verification:
@@ -126,7 +126,7 @@ def conclude(verification: Verification, registered: Step, as_of: datetime | Non
 
 def http_status(verification: Verification) -> int:
     """400 for what is no credential of that issuer; 200 for every answer about one, whatever it is (VC-API)."""
-    failed = any(step.outcome is Outcome.invalid and step.name in _FOUNDATIONS for step in verification.steps)
+    failed = any(step.outcome is Outcome.invalid and step.kind in _FOUNDATIONS for step in verification.steps)
     return 400 if failed else 200
 
 
@@ -137,17 +137,19 @@ def answer(verification: Verification) -> dict[str, Any]:
 
 def findings(verification: Verification) -> list[Step]:
     """The steps that keep the credential from being valid, without those that only follow from another."""
-    return [step for step in verification.steps if step.outcome is not Outcome.valid and step.code != _NOT_CHECKED]
+    return [step for step in verification.steps if step.outcome is not Outcome.valid and step.code != NOT_CHECKED]
 
 
-def _problem(step: Step) -> dict[str, str]:
+def _problem(step: Step) -> dict[str, str | None]:
     code = step.code or "UNSPECIFIED"
     standard = CredentialError("", code=code).problem_type
     return {
         "type": _OWN_PROBLEM + code if standard == "about:blank" else standard,
-        "title": _TITLES.get(code) or _TITLE_OF_STEP.get(step.name, "The credential could not be verified."),
+        "title": _TITLES.get(code) or _TITLE_OF_STEP.get(step.kind, "The credential could not be verified."),
         "detail": step.detail,
         "code": code,
+        "reason": step.reason and step.reason.value,
+        "pointer": step.pointer,
         "step": step.name,
         "outcome": step.outcome.value,
     }

@@ -10,8 +10,9 @@ from laurel.credentials.dids import did_key_method
 from laurel.credentials.errors import CredentialError, Unavailable
 from laurel.credentials.form import issuer_id, status_entries
 from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.report import Verification
 from laurel.credentials.status_list import entry_index
-from laurel.credentials.verification import Verification, verify
+from laurel.credentials.verification import verify
 from verifier.domain import Standing, authentic, conclude, is_set, method_of, registration, staleness
 from verifier.view import View
 
@@ -49,7 +50,9 @@ class ViewSources:
         self._standing = standing
         self._stale = stale
 
-    async def method(self, verification_method: str, issuer: str) -> VerificationMethod:
+    async def method(
+        self, verification_method: str, issuer: str, purpose: str = "assertionMethod"  # noqa: ARG002
+    ) -> VerificationMethod:  # fmt: skip
         """The key of that name, of a member or a did:key.
 
         Raises KeyResolutionError if there is none, Unavailable for other issuers' keys.

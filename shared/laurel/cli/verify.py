@@ -14,6 +14,7 @@ import typer
 from laurel.cli import output
 from laurel.cli.exits import DONE, REFUSED, UNREACHABLE, Unreachable, WrongUse
 from laurel.cli.service import Reply, call, refusal
+from laurel.credentials.errors import CredentialError
 
 if TYPE_CHECKING:
     from laurel.runtime.egress import Egress
@@ -22,15 +23,17 @@ SIZE_LIMIT = 1024 * 1024
 _EXITS = {"valid": DONE, "invalid": REFUSED, "unknown": UNREACHABLE}
 _MARKS = {"valid": ("✓", "green"), "invalid": ("✗", "red"), "unknown": ("?", "yellow")}
 _VERDICTS = {
-    "valid": "The credential holds.",
-    "invalid": "The credential does not hold.",
-    "unknown": "Whether the credential holds could not be found out.",
+    "valid": "The {what} holds.",
+    "invalid": "The {what} does not hold.",
+    "unknown": "Whether the {what} holds could not be found out.",
 }
 _MEDIA = "application/vc, application/ld+json, application/json"
 
 
 def verify(
-    credential: Annotated[str, typer.Argument(metavar="FILE|URL", help="The credential; - reads stdin.")],
+    credential: Annotated[
+        str, typer.Argument(metavar="FILE|URL", help="JSON, a JWT or a badge's picture; - reads stdin.")
+    ],
     verifier: Annotated[
         str | None,
         typer.Option("--verifier", metavar="URL", help="Ask this verifier, and trust it, instead of verifying here."),
@@ -38,11 +41,14 @@ def verify(
     allow_local: Annotated[
         bool, typer.Option("--allow-local", help="Let keys, lists and the credential be fetched from this machine.")
     ] = False,
+    domain: Annotated[str | None, typer.Option(help="The domain that the proof must be made for.")] = None,
+    challenge: Annotated[str | None, typer.Option(help="The challenge that the proof must answer.")] = None,
     as_json: output.AsJson = False,
 ) -> None:
-    """Verify a credential step by step: form, key, issuer, proof, dates and status.
+    """Verify a credential step by step: form, key, issuer, proof, dates, status, and what makes it an Open Badge.
 
-    Exits 0 only if it holds, 1 if it does not, and 3 if that could not be found out.
+    Takes any Verifiable Credential, or a presentation of several. Exits 0 only if it holds, 1 if it does not, and 3
+    if that could not be found out.
 
     \b
     Example:
@@ -51,16 +57,30 @@ def verify(
       curl -s https://badges.example.org/credentials/4xT9 | laurel verify -
     """
     text = _read(credential, allow_local)
-    report = asyncio.run(_verify(text, allow_local)) if verifier is None else _ask(verifier, text)
-    outcome = str(report["outcome"])
+    options = {name: each for name, each in (("domain", domain), ("challenge", challenge)) if each is not None}
+    report = asyncio.run(_verify(text, allow_local, options)) if verifier is None else _ask(verifier, text, options)
     if as_json:
         output.document(report)
     else:
-        for step in report["steps"]:
-            mark, color = _MARKS.get(step["outcome"], _MARKS["unknown"])
-            output.say(f"{mark} {step['name']:<18} {step['detail']}", style=color)
-        output.say(_VERDICTS[outcome], style="bold")
-    raise typer.Exit(_EXITS[outcome])
+        _show(report)
+    raise typer.Exit(_EXITS[str(report["outcome"])])
+
+
+def _show(report: dict[str, Any]) -> None:
+    _show_steps(report)
+    credentials = report.get("credentials")
+    for number, each in enumerate(credentials or [], 1):
+        output.say(f"Credential {number}", style="bold")
+        _show_steps(each)
+    what = "credential" if credentials is None else "presentation"
+    output.say(_VERDICTS[str(report["outcome"])].format(what=what), style="bold")
+
+
+def _show_steps(report: dict[str, Any]) -> None:
+    for step in report["steps"]:
+        mark, color = _MARKS.get(step["outcome"], _MARKS["unknown"])
+        reason = f" [{step['reason']}]" if step.get("reason") else ""
+        output.say(f"{mark} {step['name']:<18} {step['detail']}{reason}", style=color)
 
 
 def _read(credential: str, allow_local: bool) -> bytes:
@@ -99,23 +119,40 @@ async def _fetch(url: str, allow_local: bool) -> bytes:
         await egress.close()
 
 
-async def _verify(text: bytes, allow_local: bool) -> dict[str, Any]:
+async def _verify(text: bytes, allow_local: bool, options: dict[str, str]) -> dict[str, Any]:
     from laurel.cli.web_sources import WebSources  # noqa: PLC0415
+    from laurel.credentials.presentations import verify_presentation  # noqa: PLC0415
+    from laurel.credentials.report import Verification  # noqa: PLC0415
+    from laurel.credentials.secured import is_presentation  # noqa: PLC0415
+    from laurel.credentials.verification import Expected  # noqa: PLC0415
     from laurel.credentials.verification import verify as verify_credential  # noqa: PLC0415
 
-    egress, now = _egress(allow_local), datetime.now(UTC)
+    egress, now, expected = _egress(allow_local), datetime.now(UTC), Expected(**options)
+    sources = WebSources(egress, now)
+
+    async def verified(document: Any) -> Verification:
+        return await verify_credential(document, sources, now)
+
     try:
-        return (await verify_credential(text, WebSources(egress, now), now)).to_document()
+        if is_presentation(text):
+            return (await verify_presentation(text, sources, now, expected, verified)).to_document()
+        return (await verify_credential(text, sources, now, expected)).to_document()
     finally:
         await egress.close()
 
 
-def _ask(verifier: str, text: bytes) -> dict[str, Any]:
+def _ask(verifier: str, text: bytes, options: dict[str, str]) -> dict[str, Any]:
+    from laurel.credentials.secured import is_presentation, parsed  # noqa: PLC0415
+
     try:
-        body = orjson.dumps({"verifiableCredential": orjson.loads(text)})
-    except orjson.JSONDecodeError:
-        raise WrongUse("The credential is not JSON, so no verifier can be asked about it.") from None
-    reply = call("POST", verifier, "/credentials/verify", body=body)
+        document = parsed(text)
+    except CredentialError as error:
+        raise WrongUse(f"No verifier can be asked about it: {error.detail}") from None
+    what, path = ("verifiablePresentation", "/presentations/verify") if is_presentation(text) else (
+        "verifiableCredential", "/credentials/verify"
+    )  # fmt: skip
+    body = {what: document} | ({"options": options} if options else {})
+    reply = call("POST", verifier, path, body=orjson.dumps(body))
     if not _is_report(reply):
         raise refusal(reply) if reply.status >= 400 else Unreachable(f"{verifier} gave no report: is it a verifier?")
     # The short answer and the steps must agree; a verdict that says more than its steps is not taken.

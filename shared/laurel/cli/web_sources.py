@@ -13,8 +13,9 @@ from laurel.credentials.dids import did_key_method, did_web_url
 from laurel.credentials.errors import CredentialError, KeyResolutionError, StatusListError, Unavailable
 from laurel.credentials.form import issuer_id
 from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.report import Outcome
 from laurel.credentials.status_list import check_status
-from laurel.credentials.verification import Outcome, verify
+from laurel.credentials.verification import verify
 from laurel.runtime.egress import Egress, Refused
 from laurel.runtime.faults import Transient
 from laurel.runtime.settings import is_loopback
@@ -30,7 +31,9 @@ class WebSources:
         self._now = now
         self._methods: dict[str, Mapping[str, VerificationMethod]] = {}
 
-    async def method(self, verification_method: str, issuer: str) -> VerificationMethod:  # noqa: ARG002
+    async def method(
+        self, verification_method: str, issuer: str, purpose: str = "assertionMethod"  # noqa: ARG002
+    ) -> VerificationMethod:  # fmt: skip
         """The key of that name. Raises KeyResolutionError if there is none, Unavailable if it is out of reach."""
         did, _, _ = verification_method.partition("#")
         if did.startswith("did:key:"):

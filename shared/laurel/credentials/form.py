@@ -42,6 +42,15 @@ def check_form(document: Any) -> None:
     _check_status_entries(document)
 
 
+def check_presentation_form(document: Any) -> None:
+    """Raise MalformedCredential, with a pointer, unless `document` has the form of a presentation (VC 2.0 §4.13).
+
+    The credentials in it are credentials of their own, each to be read and verified by itself.
+    """
+    check_base(document, "VerifiablePresentation")
+    holder_id(document)
+
+
 def check_base(document: Any, kind: str) -> str:
     """The base context of `document`, which must be JSON-LD with every term defined and of the type `kind`.
 

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from laurel.credentials.errors import StatusListError, Unavailable
 from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.proofs import sign
+from laurel.credentials.report import Outcome, Step, Verification
 from laurel.credentials.status_list import Bitstring, status_list_credential
-from laurel.credentials.verification import Outcome, Step, Verification, verify
+from laurel.credentials.verification import Expected, verify
 
 Document = dict[str, Any]
 Build = Callable[[], Document]
 Sign = Callable[[Document], Document]
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+METHOD = "did:web:academy.example#key-1"
 STEPS = ["form", "key", "issuer", "proof", "dates", "status:revocation", "status:suspension"]
 
 
@@ -28,7 +30,7 @@ class Sources(Protocol):
     bits: dict[str, bool | Exception]
     asked: list[str]
 
-    async def method(self, verification_method: str, issuer: str) -> VerificationMethod: ...
+    async def method(self, verification_method: str, issuer: str, purpose: str = ...) -> VerificationMethod: ...
     async def status(self, entry: Document, issuer: str) -> bool: ...
 
 
@@ -41,6 +43,10 @@ def codes(verification: Verification) -> dict[str, str | None]:
     return {step.name: step.code for step in verification.steps if step.code is not None}
 
 
+def reasons(verification: Verification) -> dict[str, str | None]:
+    return {step.name: step.reason for step in verification.steps if step.reason is not None}
+
+
 async def test_a_good_credential_is_valid_in_every_step(signed: Document, sources: Sources) -> None:
     verification = await verify(signed, sources, NOW)
     assert verification.outcome is Outcome.valid
@@ -50,7 +56,9 @@ async def test_a_good_credential_is_valid_in_every_step(signed: Document, source
     assert document["steps"][3] == {
         "name": "proof",
         "outcome": "valid",
+        "reason": None,
         "code": None,
+        "pointer": None,
         "detail": "The signature holds: nothing was changed after the key signed it.",
     }
     assert orjson.loads(orjson.dumps(document)) == document
@@ -207,7 +215,7 @@ async def test_a_credential_without_status_is_valid_and_says_so(badge: Build, si
         {"id": "urn:x", "type": "1EdTechRevocationList"},
         {
             "type": "BitstringStatusListEntry",
-            "statusPurpose": "message",
+            "statusPurpose": "enrolment",
             "statusListIndex": "1",
             "statusListCredential": "urn:l",
         },
@@ -233,19 +241,76 @@ async def test_a_retired_key_verifies_what_it_signed_before(
     assert (await verify(signed, sources, NOW)).outcome is Outcome.valid
     sources.methods[method.id] = replace(method, revoked=created)
     verification = await verify(signed, sources, NOW)
-    assert outcomes(verification)["proof"] == "invalid"
-    assert "retired" in verification.steps[3].detail
+    assert codes(verification)["key"] == "KEY_RETIRED"
+    assert reasons(verification)["key"] == "untrusted issuer"
+    assert verification.outcome is Outcome.invalid
 
 
 async def test_an_expired_proof_no_longer_holds(
     badge: Build, key: SigningKey, method: VerificationMethod, sources: Sources
 ) -> None:
-    expires = datetime(2026, 7, 1, tzinfo=UTC)
-    signed = sign(badge(), key=key, verification_method=method.id, created=NOW, expires=expires)
+    until = datetime(2026, 7, 1, tzinfo=UTC)
+    signed = sign(badge(), key=key, verification_method=method.id, created=NOW, expires=until)
     assert (await verify(signed, sources, NOW)).outcome is Outcome.valid
-    verification = await verify(signed, sources, expires)
-    assert outcomes(verification)["proof"] == "invalid"
+    verification = await verify(signed, sources, until)
+    assert reasons(verification)["proof"] == "expired"
     assert "expired on 2026-07-01" in verification.steps[3].detail
+
+
+@pytest.mark.parametrize(
+    ("expected", "outcome", "code", "reason"),
+    [
+        (Expected("a.example", "xyz"), "valid", None, None),
+        (Expected(), "unknown", "INVALID_DOMAIN_ERROR", "could not check"),
+        (Expected("a.example"), "unknown", "INVALID_CHALLENGE_ERROR", "could not check"),
+        (Expected("b.example", "xyz"), "invalid", "INVALID_DOMAIN_ERROR", "meant for somebody else"),
+        (Expected("a.example", "abc"), "invalid", "INVALID_CHALLENGE_ERROR", "meant for somebody else"),
+    ],
+)
+async def test_a_proof_for_somebody_counts_for_nobody_else(
+    badge: Build, key: SigningKey, method: VerificationMethod, sources: Sources, expected: Expected, outcome: str,
+    code: str | None, reason: str | None,
+) -> None:  # fmt: skip
+    signed = sign(
+        badge(), key=key, verification_method=method.id, created=NOW, domain=["c.example", "a.example"], challenge="xyz"
+    )
+    verification = await verify(signed, sources, NOW, expected)
+    assert (codes(verification).get("proof"), reasons(verification).get("proof")) == (code, reason)
+    assert verification.outcome == outcome
+
+
+async def test_a_proof_that_is_bound_to_nothing_answers_no_challenge(signed: Document, sources: Sources) -> None:
+    verification = await verify(signed, sources, NOW, Expected(challenge="xyz"))
+    assert codes(verification)["proof"] == "INVALID_CHALLENGE_ERROR"
+    assert verification.outcome is Outcome.invalid
+
+
+OTHER = SigningKey.from_seed(b"another key " + bytes(20))
+WITNESS = VerificationMethod("did:web:witness.example#key-1", "did:web:witness.example", OTHER.public)
+
+
+async def test_every_proof_of_a_set_is_a_step_and_one_is_the_issuers(signed: Document, sources: Sources) -> None:
+    sources.methods[WITNESS.id] = WITNESS
+    both = sign(signed, key=OTHER, verification_method=WITNESS.id, created=NOW)
+    verification = await verify(both, sources, NOW)
+    assert verification.outcome is Outcome.valid
+    assert [step.name for step in verification.steps[1:7]] == ["key", "issuer", "proof", "key:2", "issuer:2", "proof:2"]
+    assert "additional" in verification.steps[5].detail
+
+    both["proof"][1]["created"] = "2026-01-01T00:00:00Z"
+    assert reasons(await verify(both, sources, NOW))["proof:2"] == "altered"
+
+
+async def test_proofs_of_others_alone_do_not_make_it_the_issuers(badge: Build, sources: Sources) -> None:
+    sources.methods[WITNESS.id] = WITNESS
+    signed = sign(badge(), key=OTHER, verification_method=WITNESS.id, created=NOW)
+    assert reasons(await verify(signed, sources, NOW))["issuer"] == "untrusted issuer"
+    # Nor does a proof in the issuer's name that does not hold.
+    forged = {**signed["proof"], "verificationMethod": METHOD}
+    verification = await verify({**signed, "proof": [signed["proof"], forged]}, sources, NOW)
+    assert reasons(verification)["issuer"] == "untrusted issuer"
+    assert reasons(verification)["proof:2"] == "altered"
+    assert sources.asked == []
 
 
 async def test_a_status_list_is_verified_as_any_credential(
@@ -281,7 +346,9 @@ def test_the_outcome_is_the_worst_and_never_valid_by_default(found: list[Outcome
 @given(noise=st.binary(max_size=60) | st.text(max_size=60) | st.integers() | st.lists(st.none()))
 async def test_verify_raises_nothing_for_what_it_is_given(noise: Any, method: VerificationMethod) -> None:
     class Nowhere:
-        async def method(self, verification_method: str, issuer: str) -> VerificationMethod:
+        async def method(
+            self, verification_method: str, issuer: str, purpose: str = "assertionMethod"
+        ) -> VerificationMethod:
             return method
 
         async def status(self, entry: Document, issuer: str) -> bool:

@@ -12,7 +12,7 @@ from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.status import State
 from laurel.credentials.errors import KeyResolutionError, Unavailable
-from laurel.credentials.verification import Outcome, Step, Verification
+from laurel.credentials.report import Outcome, Step, Verification
 from support.world import EPOCH, World
 from verifier import domain
 from verifier.domain import Standing

@@ -42,6 +42,11 @@ FILES: Mapping[str, str] = {
 MAX_REFERENCES = 32
 
 
+def raw(url: str) -> bytes:
+    """The context at `url` as it was published, byte for byte. Raises KeyError for an unknown URL."""
+    return resources.files(__package__).joinpath(FILES[url]).read_bytes()
+
+
 @cache
 def _load(file: str) -> dict[str, Any]:
     document: dict[str, Any] = orjson.loads(resources.files(__package__).joinpath(file).read_bytes())
