@@ -58,7 +58,7 @@ class DigitalBazaar:
     - `verified: true` for a proof set means that one proof holds (VC Data Integrity 1.0 §4.5 wants them all); `verify`
       here looks at each.
     - It has no proof chains: it takes `previousProof` for a member like any other and covers no previous proof.
-    - It checks the form of a proof's `expires` and not whether the time has come (§4.4 step 5).
+    - It checks the form of a proof's `expires` and not whether the time has come (§2.1).
     """
 
     name = "@digitalbazaar/vc"

@@ -55,10 +55,13 @@ async function dereference(url, documents) {
   return method && {'@context': 'https://w3id.org/security/multikey/v1', ...method};
 }
 
-async function suiteOf({suite, key, created}) {
+// `options` are members that the proof shall have besides.
+async function suiteOf({suite, key, created, options}) {
   const {sign, keys} = SUITES[suite];
   const pair = await keys.from({type: 'Multikey', ...key});
-  return new DataIntegrityProof({signer: pair.signer(), cryptosuite: sign(), date: created});
+  const made = new DataIntegrityProof({signer: pair.signer(), cryptosuite: sign(), date: created});
+  made.proof = options;
+  return made;
 }
 
 function allSuites() {
@@ -129,6 +132,11 @@ const operations = {
     const list = await statusLists.createList({length});
     set.forEach(index => list.setStatus(index, true));
     return {...await statusLists.createCredential({id, list, statusPurpose}), issuer, validFrom};
+  },
+  // Which of `indexes` are set in a list.
+  async statusesIn({encodedList, indexes}) {
+    const list = await statusLists.decodeList({encodedList});
+    return indexes.map(index => list.getStatus(index));
   },
   async didDocument({did}) {
     return didKey.get({did});
