@@ -9,7 +9,7 @@ from laurel.credentials.controller_documents import methods_of
 from laurel.credentials.cryptosuites import CRYPTOSUITES
 from laurel.credentials.dids import did_key_method
 from laurel.credentials.errors import CredentialError, KeyResolutionError
-from laurel.credentials.keys import KeyType, VerificationMethod
+from laurel.credentials.keys import VerificationMethod
 from laurel.credentials.proofs import proofs_of, sign, verify_proof
 from oracles.oracle import CREATED, Document, Refused, Signer
 
@@ -18,9 +18,7 @@ class Laurel:
     """Laurel behind the interface of the oracles, so that it can be put in their place."""
 
     name = "Laurel"
-    suites = frozenset((suite.name, key_type) for suite in CRYPTOSUITES.values() for key_type in suite.key_types) - {
-        ("ecdsa-rdfc-2019", KeyType.P384),  # until the canonical form is made with SHA-384
-    }
+    suites = frozenset((suite.name, key_type) for suite in CRYPTOSUITES.values() for key_type in suite.key_types)
 
     def sign(self, document: Document, suite: str, signer: Signer) -> Document:
         return sign(document, key=signer.key, verification_method=signer.method, created=CREATED, cryptosuite=suite)
