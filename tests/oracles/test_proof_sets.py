@@ -129,7 +129,7 @@ def test_a_presentation_of_digital_bazaars_holds_for_laurel(
 
 
 def test_an_expired_proof_is_refused_by_all_but_digital_bazaar(node: NodeProcess, keys: Keys) -> None:
-    """VC Data Integrity 1.0 §2.1: past `expires` a proof is no longer valid. @digitalbazaar/vc looks at its form alone."""
+    """VC Data Integrity 1.0 §2.1: past `expires` a proof is not valid. @digitalbazaar/vc looks at its form alone."""
     key = keys[KeyType.ED25519]
     issuer = Signer.with_did_key(key)
     document = sign(
