@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from laurel.cli import catalog, dead_letters, keys, output, partner, status, verify
+from laurel.cli import badge, catalog, dead_letters, keys, output, partner, status, verify
 from laurel.cli.exits import DONE, INTERRUPTED, UNEXPECTED, Stop
 
 HELP = """
@@ -33,6 +33,7 @@ app = typer.Typer(name="laurel", help=HELP, no_args_is_help=True, add_completion
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(partner.app, name="partner")
 app.command("verify")(verify.verify)
+app.add_typer(badge.app, name="badge")
 app.add_typer(status.app, name="status")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(keys.app, name="keys")

@@ -18,11 +18,18 @@ _CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
 # They turn the direction of what follows, so that text from outside could show itself as other text.
 _DIRECTIONS = (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _SHOWN_AS = dict.fromkeys((*_CONTROLS, *_DIRECTIONS), "\ufffd")
+_IN_JSON = {code: f"\\u{code:04x}" for code in _SHOWN_AS if chr(code) not in "\t\r\n"}
 
 
 def plain(text: object) -> str:
     """`text` in one line that a terminal takes for text and nothing else, whoever wrote it."""
     return str(text).translate(_SHOWN_AS)
+
+
+def json_text(text: str) -> str:
+    """JSON text, and to programs the same JSON, in which a terminal finds nothing to obey. The lines stay."""
+    # Other than as white space, JSON has such characters in its strings only, where an escape says the same.
+    return text.translate(_IN_JSON)
 
 
 def say(text: str = "", *, style: str | None = None) -> None:
