@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
-from laurel.cli.web_sources import WebSources
 from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.envelope import encode
 from laurel.contracts.status import Purpose, State, StatusChanged, StatusHeartbeat
 from laurel.contracts.topics import CATALOG, STATUS_CHANGES, Message, message
 from laurel.credentials.controller_documents import did_document
+from laurel.credentials.document_cache import DocumentCache
 from laurel.credentials.errors import KeyResolutionError, Unavailable
 from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.resolving import WebSources
 from laurel.credentials.verification import Sources
 from laurel.runtime.egress import Egress
 from laurel.runtime.health import Health
 from laurel.runtime.record import Record
-from laurel.runtime.settings import KafkaSettings
+from laurel.runtime.settings import KafkaSettings, is_loopback
 from support.badges import status_list
 from support.site import Site
 from support.sources import MemorySources
@@ -72,7 +73,7 @@ def from_view(world: World, site: Site, facts: Facts) -> Sources:
 
 
 def from_web(world: World, site: Site, facts: Facts) -> Sources:
-    """The command line's: what the registry publishes over HTTP."""
+    """The command line's, and the verifier's for other issuers: what the registry publishes over HTTP."""
     if facts.reachable:
         site.serve("/issuers/north/did.json", did_document(world.did("north"), [known(world, facts)]))
         for each in Purpose:
@@ -81,7 +82,8 @@ def from_web(world: World, site: Site, facts: Facts) -> Sources:
                 + timedelta(days=1), set_bits=(INDEX,) if is_set(each, facts) else (),
             )  # fmt: skip
             site.serve(f"/status-lists/{FAMILY}-{each.value}", document)
-    return WebSources(Egress(allow_loopback=True), NOW)
+    fetch = Egress(allow_loopback=True).fetch
+    return WebSources(DocumentCache(fetch, lambda: NOW).get, NOW, over_http=is_loopback)
 
 
 def is_set(purpose: Purpose, facts: Facts) -> bool:

@@ -120,15 +120,17 @@ async def _fetch(url: str, allow_local: bool) -> bytes:
 
 
 async def _verify(text: bytes, allow_local: bool, options: dict[str, str]) -> dict[str, Any]:
-    from laurel.cli.web_sources import WebSources  # noqa: PLC0415
+    from laurel.credentials.document_cache import DocumentCache  # noqa: PLC0415
     from laurel.credentials.presentations import verify_presentation  # noqa: PLC0415
     from laurel.credentials.report import Verification  # noqa: PLC0415
+    from laurel.credentials.resolving import WebSources  # noqa: PLC0415
     from laurel.credentials.secured import is_presentation  # noqa: PLC0415
     from laurel.credentials.verification import Expected  # noqa: PLC0415
     from laurel.credentials.verification import verify as verify_credential  # noqa: PLC0415
+    from laurel.runtime.settings import is_loopback  # noqa: PLC0415
 
     egress, now, expected = _egress(allow_local), datetime.now(UTC), Expected(**options)
-    sources = WebSources(egress, now)
+    sources = WebSources(DocumentCache(egress.fetch, lambda: now).get, now, over_http=is_loopback)
 
     async def verified(document: Any) -> Verification:
         return await verify_credential(document, sources, now)

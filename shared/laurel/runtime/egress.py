@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import httpcore
 import httpx
 
+from laurel.credentials.errors import Unavailable
 from laurel.runtime.dialing import Dialer, Lookup, NotAllowed, Reach, SystemLookup
 from laurel.runtime.faults import Transient
 from laurel.runtime.settings import is_loopback
@@ -89,6 +90,16 @@ class Egress:
         at = _parsed(url)
         async with self._bounded(at):
             return (await self._exchange(method, at, body, headers or {}))[0]
+
+    async def fetch(self, url: str, accept: str) -> bytes:
+        """The body at `url`, as the credential core wants it (`laurel.credentials.document_cache.Fetch`).
+
+        Raises Unavailable, whatever the reason: that something cannot be had says nothing about a credential.
+        """
+        try:
+            return await self.get(url, accept=accept)
+        except (Refused, Transient) as error:
+            raise Unavailable(f"{error}.") from None
 
     async def close(self) -> None:
         """Let go of what was held for look-ups."""

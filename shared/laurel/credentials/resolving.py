@@ -1,0 +1,184 @@
+"""Keys and statuses of any issuer, from what it publishes: each checked before it is believed.
+
+Controlled Identifiers 1.0 §3.3 "Retrieve Verification Method" for keys, Bitstring Status List 1.0 §3.2 "Validate
+Algorithm" for statuses. Fetching is the caller's: nothing in here knows how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol, cast, get_args
+
+from laurel.credentials.controller_documents import Purpose, methods_of
+from laurel.credentials.dids import did_jwk_method, did_key_method, did_web_url, issuer_key_method, listed
+from laurel.credentials.document_cache import BRIEFLY, Document
+from laurel.credentials.documents import read_json
+from laurel.credentials.errors import KeyResolutionError, MalformedCredential, StatusListError, Unavailable
+from laurel.credentials.form import issuer_id, members, types_of, validity
+from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.status_list import check_status
+from laurel.credentials.values import is_absolute_iri, parse_datetime
+from laurel.credentials.verification import Outcome, verify
+
+_KEYS_MEDIA = "application/did+json, application/cid+json, application/ld+json, application/json"
+_LIST_MEDIA = "application/vc, application/ld+json, application/json"
+
+_KEYS_KEPT = timedelta(minutes=5)
+# Bitstring Status List 1.0 §2.2: five minutes where a list does not say. Beyond an hour a revocation would be
+# overlooked for longer than people expect, whatever the issuer allows.
+_DEFAULT_TTL = timedelta(minutes=5)
+_MAX_TTL = timedelta(hours=1)
+# Somebody else's credential must not make this a tool for calling on others.
+_MAX_ADDRESSES = 16
+
+
+class Get(Protocol):
+    """How documents are had: `DocumentCache.get`, or what leads to it. Raises Unavailable."""
+
+    def __call__(self, url: str, accept: str, newer_than: datetime | None = None) -> Awaitable[Document]:
+        """What is at `url`, as of after `newer_than` if that is given."""
+
+
+def never(url: str) -> bool:  # noqa: ARG001
+    """Never."""
+    return False
+
+
+class WebSources:
+    """The sources of one verification at the moment `now` (`laurel.credentials.verification.Sources`).
+
+    did:web documents are at https, except where `over_http` says so of their URL, for trials on one machine.
+    """
+
+    def __init__(self, get: Get, now: datetime, *, over_http: Callable[[str], bool] = never) -> None:
+        self._get = get
+        self._now = now
+        self._over_http = over_http
+        self._documents: dict[str, Document] = {}
+
+    async def method(
+        self,
+        verification_method: str,
+        issuer: str,  # noqa: ARG002 - a key is its controller's, whoever is asked about
+        purpose: str = "assertionMethod",
+    ) -> VerificationMethod:
+        """The key of that name, which its controller uses for `purpose`: of a did:key, did:jwk, did:web, or https URL.
+
+        Raises KeyResolutionError if there is none, Unavailable if it is out of reach.
+        """
+        subject, _, fragment = verification_method.partition("#")
+        if subject.startswith("did:key:"):
+            return did_key_method(verification_method)
+        if subject.startswith("did:jwk:"):
+            return did_jwk_method(verification_method)
+        if not fragment or purpose not in get_args(Purpose):
+            raise KeyResolutionError(
+                f"{verification_method[:200]!r} names no key in a document.", code="INVALID_VERIFICATION_METHOD_URL"
+            )
+        url = self._address(subject)
+        document = await self._document(url, _KEYS_MEDIA)
+        try:
+            return self._found(document, subject, verification_method, cast(Purpose, purpose))
+        except KeyResolutionError:
+            if self._now - document.fetched < BRIEFLY:
+                raise
+            # The key may have been added since.
+            document = await self._document(url, _KEYS_MEDIA, newer_than=document.fetched)
+            return self._found(document, subject, verification_method, cast(Purpose, purpose))
+
+    def _address(self, subject: str) -> str:
+        if subject.startswith("did:web:"):
+            url = did_web_url(subject)
+            return did_web_url(subject, scheme="http") if self._over_http(url) else url
+        if subject.startswith("https://") and is_absolute_iri(subject):
+            return subject
+        raise Unavailable(
+            f"Keys under {subject[:100]!r} cannot be looked up here, only did:web, did:key, did:jwk and https URLs."
+        )
+
+    def _found(self, document: Document, subject: str, name: str, purpose: Purpose) -> VerificationMethod:
+        content = _json(document, subject)
+        if not isinstance(content, dict) or content.get("id") != subject:
+            raise KeyResolutionError(
+                f"What is published for {subject[:200]} is not its own document, whose id would be the same.",
+                code="INVALID_CONTROLLED_IDENTIFIER_DOCUMENT_ID",
+            )
+        if subject.startswith("https://") and not {"verificationMethod", *get_args(Purpose)} & content.keys():
+            # An Open Badges profile need not list keys, so its silence says nothing about this one.
+            raise Unavailable(f"{subject[:200]} publishes no keys, so whose key this is cannot be told.")
+        methods = methods_of(content, purpose)
+        document.until = max(document.until, document.fetched + _KEYS_KEPT)
+        if name in methods:
+            return methods[name]
+        if subject.startswith("https://") and name.partition("#")[2].startswith("z"):
+            return listed(issuer_key_method(name), methods.values())
+        code, other = "INVALID_VERIFICATION_METHOD", "at all"
+        if any(name in methods_of(content, each) for each in get_args(Purpose)):
+            code, other = "INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD", f"for {purpose}"
+        raise KeyResolutionError(f"The document of {subject[:200]} has no key {name[:300]!r} {other}.", code=code)
+
+    async def status(self, entry: dict[str, Any], issuer: str) -> bool:
+        """Whether the entry's bit is set, in a list that is itself verified as the issuer's.
+
+        The list must be by the issuer of the credential: the standard lets them differ, but says nothing of who may
+        then speak for whom. Raises StatusListError if the list does not hold, Unavailable if it is out of reach or
+        too old.
+        """
+        url = entry["statusListCredential"]
+        if not url.startswith(("https://", "http://")):
+            raise Unavailable(f"The status list {url[:200]!r} is at no address that can be fetched.")
+        document = await self._document(url, _LIST_MEDIA)
+        if document.verified is None:
+            document.verified = await self._verified_list(document, url)
+            document.until = max(document.until, self._end_of_use(document))
+        if issuer_id(document.verified) != issuer:
+            raise StatusListError(
+                f"The status list at {url} is not the issuer's but from {issuer_id(document.verified)[:200]}."
+            )
+        return check_status(entry, document.verified)
+
+    async def _verified_list(self, document: Document, url: str) -> dict[str, Any]:
+        content = _json(document, url)
+        if not isinstance(content, dict) or "credentialStatus" in content:
+            raise StatusListError(f"{url} does not hold a status list.")
+        for step in (await verify(content, self, self._now)).steps:
+            # An expired list says how things stood; how they stand is not known.
+            if step.outcome is Outcome.unknown or step.code == "EXPIRED":
+                raise Unavailable(f"The status list at {url}: {step.detail}")
+            if step.outcome is Outcome.invalid:
+                raise StatusListError(f"The status list at {url}: {step.detail}")
+        if "BitstringStatusListCredential" not in types_of(content):
+            raise StatusListError(f"{url} does not hold a status list.")
+        return content
+
+    def _end_of_use(self, document: Document) -> datetime:
+        """As the list's `ttl` says, in milliseconds; never past the end of the list, or of a proof of it."""
+        content: dict[str, Any] = document.verified
+        ttl = _member(content.get("credentialSubject"), "ttl")
+        kept = _DEFAULT_TTL
+        if isinstance(ttl, int | float) and not isinstance(ttl, bool):
+            kept = timedelta(milliseconds=min(max(ttl, 0), _MAX_TTL / timedelta(milliseconds=1)))
+        ends = [document.fetched + kept, validity(content)[1]]
+        ends += [parse_datetime(proof["expires"]) for _, proof in members(content, "proof") if "expires" in proof]
+        return min(end for end in ends if end is not None)
+
+    async def _document(self, url: str, accept: str, newer_than: datetime | None = None) -> Document:
+        """What was fetched once is kept for the length of the verification."""
+        document = self._documents.get(url)
+        if document is None or newer_than is not None:
+            if document is None and len(self._documents) >= _MAX_ADDRESSES:
+                raise Unavailable(f"The credential leads to more than {_MAX_ADDRESSES} addresses.")
+            document = self._documents[url] = await self._get(url, accept, newer_than)
+        return document
+
+
+def _json(document: Document, name: str) -> Any:
+    try:
+        return read_json(document.body)
+    except MalformedCredential as error:
+        raise Unavailable(f"What is published at {name[:200]} cannot be read: {error.detail}") from None
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else None
