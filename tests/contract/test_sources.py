@@ -69,7 +69,8 @@ def from_view(world: World, site: Site, facts: Facts) -> Sources:
             headers, value = encode(each.event)
             view.apply(Record(each.topic.name, each.partition or 0, 0, each.key.encode(), tuple(headers), value))
     view.lists.settle()
-    return ViewSources(view, view.standings.get(credential), None if facts.reachable else "Nothing was read.")
+    stale = None if facts.reachable else "Nothing was read."
+    return ViewSources(view, world.addresses, view.standings.get(credential), stale, MemorySources({}))
 
 
 def from_web(world: World, site: Site, facts: Facts) -> Sources:

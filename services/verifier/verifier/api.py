@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,11 +14,13 @@ from prometheus_client import Counter
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.operations import VerificationCompleted
 from laurel.credentials.report import Verification
+from laurel.credentials.resolving import Get
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from verifier import domain
 from verifier.announcer import Announcer, name_of
 from verifier.resolver import Resolver
+from verifier.trampoline import Trampoline
 from verifier.view import View
 
 VERIFIED = Counter("laurel_verifications_total", "Credentials verified.", ["outcome"])
@@ -39,14 +40,21 @@ _BODY = {
 
 
 class Verifying:
-    """Verifies in worker threads, so that a large credential does not keep the others, or `/livez`, waiting."""
+    """Verifies in worker threads, so that a large credential does not keep the others, or `/livez`, waiting.
 
-    def __init__(self, view: View, resolver: Resolver, announcer: Announcer, clock: Clock, workers: int) -> None:
+    What has to be fetched for it is fetched by `get`, within `seconds`, while no thread is held.
+    """
+
+    def __init__(
+        self, view: View, resolver: Resolver, announcer: Announcer, clock: Clock, workers: int, get: Get,
+        seconds: float,
+    ) -> None:  # fmt: skip
         self._view = view
         self._resolver = resolver
         self._announcer = announcer
         self._clock = clock
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="verify")
+        self._trampoline = Trampoline(self._pool, get, seconds)
         self._waiting = 0
 
     async def verify(self, document: dict[str, Any]) -> Verification:
@@ -59,9 +67,8 @@ class Verifying:
         self._waiting += 1
         try:
             now = self._clock()
-            loop = asyncio.get_running_loop()
             with telemetry.span_under("verify credential", {}, kind=SpanKind.SERVER):
-                verification = await loop.run_in_executor(self._pool, self._resolver.verify, document, now)
+                verification = await self._trampoline.run(self._resolver.verify(document, now))
                 self._tell(document, verification)
         finally:
             self._waiting -= 1

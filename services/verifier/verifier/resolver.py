@@ -1,38 +1,44 @@
-"""Where verification gets keys and statuses from: the view for our own issuers, the DID itself for did:key."""
+"""Where verification gets keys and statuses from: the view for our own issuers, the network for all others."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from laurel.contracts.addresses import Addresses
-from laurel.credentials.dids import did_key_method
-from laurel.credentials.errors import CredentialError, Unavailable
+from laurel.contracts.catalog import IssuerPublished
+from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
 from laurel.credentials.form import issuer_id, status_entries
 from laurel.credentials.keys import VerificationMethod
 from laurel.credentials.report import Verification
 from laurel.credentials.status_list import entry_index
-from laurel.credentials.verification import verify
+from laurel.credentials.verification import Sources, verify
 from verifier.domain import Standing, authentic, conclude, is_set, method_of, registration, staleness
 from verifier.view import View
 
+Foreign = Callable[[datetime], Sources]
+"""The sources for issuers that are not members, at a moment."""
+
 
 class Resolver:
-    """Verifies documents against the view."""
+    """Verifies documents against the view, and those of other issuers against what `foreign` gives."""
 
-    def __init__(self, view: View, addresses: Addresses, max_age: timedelta) -> None:
+    def __init__(self, view: View, addresses: Addresses, max_age: timedelta, foreign: Foreign) -> None:
         self._view = view
         self._addresses = addresses
         self._max_age = max_age
+        self._foreign = foreign
 
-    def verify(self, document: dict[str, Any], now: datetime) -> Verification:
-        """Verify one document. Nothing in here waits, so that it can run in a worker thread."""
+    async def verify(self, document: dict[str, Any], now: datetime) -> Verification:
+        """Verify one document. It waits for nothing but what `foreign` waits for."""
         # Read first: were a heartbeat to arrive meanwhile, the answer would claim to be fresher than it is.
         as_of = self._view.as_of
         name = document.get("id")
         standing = self._view.standings.get(name) if isinstance(name, str) else None
-        sources = ViewSources(self._view, standing, staleness(as_of, now, self._max_age))
-        verification = _at_once(document, sources, now)
+        stale = staleness(as_of, now, self._max_age)
+        sources = ViewSources(self._view, self._addresses, standing, stale, self._foreign(now))
+        verification = await verify(document, sources, now)
         if not authentic(verification):
             return verification
         issuer = self._view.issuer_of_did(issuer_id(document))
@@ -43,26 +49,36 @@ class Resolver:
 
 
 class ViewSources:
-    """The answers for one document (`laurel.credentials.verification.Sources`)."""
+    """The answers for one document (`laurel.credentials.verification.Sources`).
 
-    def __init__(self, view: View, standing: Standing | None, stale: str | None) -> None:
+    A member's keys and statuses come from the view alone; `foreign` is asked about everybody else.
+    """
+
+    def __init__(
+        self, view: View, addresses: Addresses, standing: Standing | None, stale: str | None, foreign: Sources
+    ) -> None:
         self._view = view
+        self._members = f"{addresses.did('')}:"
         self._standing = standing
         self._stale = stale
+        self._foreign = foreign
 
     async def method(
-        self, verification_method: str, issuer: str, purpose: str = "assertionMethod"  # noqa: ARG002
-    ) -> VerificationMethod:  # fmt: skip
-        """The key of that name, of a member or a did:key.
+        self, verification_method: str, issuer: str, purpose: str = "assertionMethod"
+    ) -> VerificationMethod:
+        """The key of that name, which its controller uses for `purpose`.
 
-        Raises KeyResolutionError if there is none, Unavailable for other issuers' keys.
+        Raises KeyResolutionError if there is none, Unavailable if it is out of reach.
         """
         did = verification_method.partition("#")[0]
-        if did.startswith("did:key:"):
-            return did_key_method(verification_method)
-        member = self._view.issuer_of_did(did) or self._view.issuer_of_did(issuer)
-        if member is None:
-            raise Unavailable("The issuer is not a member here, and keys of other issuers are not fetched yet.")
+        member = self._member(did) or self._member(issuer)
+        if member is None or did.startswith("did:key:"):
+            return await self._foreign.method(verification_method, issuer, purpose)
+        if purpose != "assertionMethod":
+            raise KeyResolutionError(
+                "Members use their keys to make claims and for nothing else.",
+                code="INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD",
+            )
         try:
             return method_of(member, verification_method)
         except CredentialError:
@@ -72,20 +88,14 @@ class ViewSources:
 
     async def status(self, entry: dict[str, Any], issuer: str) -> bool:
         """Whether the credential is revoked, or suspended. Raises Unavailable where that is not known here."""
-        member = self._view.issuer_of_did(issuer)
+        member = self._member(issuer)
         if member is None:
-            raise Unavailable("The issuer is not a member here, and status lists of others are not fetched yet.")
+            return await self._foreign.status(entry, issuer)
         listed = self._view.lists.listed(member.id, entry["statusListCredential"], entry_index(entry))
         return is_set(entry["statusPurpose"], self._standing, listed, self._stale)
 
-
-def _at_once(document: dict[str, Any], sources: ViewSources, now: datetime) -> Verification:
-    """Run `verify` without an event loop: with these sources it never waits."""
-    running = verify(document, sources, now)
-    try:
-        running.send(None)
-    except StopIteration as done:
-        verification: Verification = done.value
-        return verification
-    running.close()
-    raise RuntimeError("a source waited")
+    def _member(self, did: str) -> IssuerPublished | None:
+        member = self._view.issuer_of_did(did)
+        if member is None and did.startswith(self._members):
+            raise Unavailable(f"{did[:200]} would be a member, but the record knows of none such.")
+        return member

@@ -6,7 +6,7 @@ Algorithm" for statuses. Fetching is the caller's: nothing in here knows how.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast, get_args
 
@@ -14,23 +14,33 @@ from laurel.credentials.controller_documents import Purpose, methods_of
 from laurel.credentials.dids import did_jwk_method, did_key_method, did_web_url, issuer_key_method, listed
 from laurel.credentials.document_cache import BRIEFLY, Document
 from laurel.credentials.documents import read_json
-from laurel.credentials.errors import KeyResolutionError, MalformedCredential, StatusListError, Unavailable
-from laurel.credentials.form import issuer_id, members, types_of, validity
+from laurel.credentials.errors import (
+    CredentialError,
+    KeyResolutionError,
+    MalformedCredential,
+    StatusListError,
+    Unavailable,
+)
+from laurel.credentials.form import issuer_id, types_of, validity
 from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.report import Outcome
+from laurel.credentials.secured import Secured, read_credential
 from laurel.credentials.status_list import check_status
-from laurel.credentials.values import is_absolute_iri, parse_datetime
-from laurel.credentials.verification import Outcome, verify
+from laurel.credentials.values import is_absolute_iri
+from laurel.credentials.verification import verify
 
 _KEYS_MEDIA = "application/did+json, application/cid+json, application/ld+json, application/json"
 _LIST_MEDIA = "application/vc, application/ld+json, application/json"
+
+_TYPE = "BitstringStatusListCredential"
 
 _KEYS_KEPT = timedelta(minutes=5)
 # Bitstring Status List 1.0 §2.2: five minutes where a list does not say. Beyond an hour a revocation would be
 # overlooked for longer than people expect, whatever the issuer allows.
 _DEFAULT_TTL = timedelta(minutes=5)
 _MAX_TTL = timedelta(hours=1)
-# Somebody else's credential must not make this a tool for calling on others.
-_MAX_ADDRESSES = 16
+# Somebody else's credentials, of which a presentation holds several, must not make this a tool for calling on others.
+_MAX_ADDRESSES = 32
 
 
 class Get(Protocol):
@@ -130,45 +140,38 @@ class WebSources:
             raise Unavailable(f"The status list {url[:200]!r} is at no address that can be fetched.")
         document = await self._document(url, _LIST_MEDIA)
         if document.verified is None:
-            document.verified = await self._verified_list(document, url)
-            document.until = max(document.until, self._end_of_use(document))
+            secured = await self._verified_list(document.body, url)
+            document.until = _end_of_use(secured, document.fetched)
+            document.verified = secured.document
         if issuer_id(document.verified) != issuer:
             raise StatusListError(
                 f"The status list at {url} is not the issuer's but from {issuer_id(document.verified)[:200]}."
             )
         return check_status(entry, document.verified)
 
-    async def _verified_list(self, document: Document, url: str) -> dict[str, Any]:
-        content = _json(document, url)
-        if not isinstance(content, dict) or "credentialStatus" in content:
+    async def _verified_list(self, body: bytes, url: str) -> Secured:
+        try:
+            secured = read_credential(body)
+        except CredentialError as error:
+            if error.code == "PARSING_ERROR":
+                raise Unavailable(f"What is published at {url} cannot be read: {error.detail}") from None
+            raise StatusListError(f"{url} does not hold a status list: {error.detail}") from None
+        if "credentialStatus" in secured.document or _TYPE not in types_of(secured.document):
             raise StatusListError(f"{url} does not hold a status list.")
-        for step in (await verify(content, self, self._now)).steps:
+        for step in (await verify(body, self, self._now)).steps:
             # An expired list says how things stood; how they stand is not known.
-            if step.outcome is Outcome.unknown or step.code == "EXPIRED":
+            if (step.outcome is Outcome.unknown and not step.advisory) or step.code == "EXPIRED":
                 raise Unavailable(f"The status list at {url}: {step.detail}")
             if step.outcome is Outcome.invalid:
                 raise StatusListError(f"The status list at {url}: {step.detail}")
-        if "BitstringStatusListCredential" not in types_of(content):
-            raise StatusListError(f"{url} does not hold a status list.")
-        return content
-
-    def _end_of_use(self, document: Document) -> datetime:
-        """As the list's `ttl` says, in milliseconds; never past the end of the list, or of a proof of it."""
-        content: dict[str, Any] = document.verified
-        ttl = _member(content.get("credentialSubject"), "ttl")
-        kept = _DEFAULT_TTL
-        if isinstance(ttl, int | float) and not isinstance(ttl, bool):
-            kept = timedelta(milliseconds=min(max(ttl, 0), _MAX_TTL / timedelta(milliseconds=1)))
-        ends = [document.fetched + kept, validity(content)[1]]
-        ends += [parse_datetime(proof["expires"]) for _, proof in members(content, "proof") if "expires" in proof]
-        return min(end for end in ends if end is not None)
+        return secured
 
     async def _document(self, url: str, accept: str, newer_than: datetime | None = None) -> Document:
         """What was fetched once is kept for the length of the verification."""
         document = self._documents.get(url)
         if document is None or newer_than is not None:
             if document is None and len(self._documents) >= _MAX_ADDRESSES:
-                raise Unavailable(f"The credential leads to more than {_MAX_ADDRESSES} addresses.")
+                raise Unavailable(f"What is verified leads to more than {_MAX_ADDRESSES} addresses.")
             document = self._documents[url] = await self._get(url, accept, newer_than)
         return document
 
@@ -180,5 +183,12 @@ def _json(document: Document, name: str) -> Any:
         raise Unavailable(f"What is published at {name[:200]} cannot be read: {error.detail}") from None
 
 
-def _member(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else None
+def _end_of_use(secured: Secured, fetched: datetime) -> datetime:
+    """As the list's `ttl` says, in milliseconds; never past the end of the list, or of a signature of it."""
+    subject = secured.document.get("credentialSubject")
+    ttl = subject.get("ttl") if isinstance(subject, dict) else None
+    kept = _DEFAULT_TTL
+    if isinstance(ttl, int | float) and not isinstance(ttl, bool):
+        kept = timedelta(milliseconds=min(max(ttl, 0), _MAX_TTL / timedelta(milliseconds=1)))
+    ends = [fetched + kept, validity(secured.document)[1], *(each.expires for each in secured.signatures)]
+    return min(end for end in ends if end is not None)

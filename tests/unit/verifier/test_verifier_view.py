@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -17,10 +17,12 @@ from laurel.contracts.envelope import encode
 from laurel.contracts.operations import VerificationCompleted
 from laurel.contracts.status import Purpose, State, StatusChanged
 from laurel.contracts.topics import CATALOG, Message, message
+from laurel.credentials.verification import Sources
 from laurel.runtime.faults import Poison, Transient
 from laurel.runtime.health import Health
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
+from support.sources import MemorySources
 from support.waiting import eventually
 from support.world import EPOCH, key
 from verifier.announcer import DROPPED, Announcer, name_of
@@ -31,6 +33,11 @@ from verifier.view import Standings, View
 
 SAMPLES = Samples()
 NORTH_LIST = SAMPLES.world.addresses.status_list("north-1", Purpose.REVOCATION)
+
+
+def abroad(now: datetime) -> Sources:
+    """Other issuers, of whom nothing is known."""
+    return MemorySources({})
 
 
 def record_of(each: Message) -> Record:
@@ -173,23 +180,23 @@ def test_a_credential_in_the_place_of_a_list_is_refused() -> None:
     assert bits(view_of([*SAMPLES.world.catalog_messages(), forged]), 1) == [None]
 
 
-def test_an_unknown_key_of_a_member_is_no_verdict_while_the_view_is_old() -> None:
+async def test_an_unknown_key_of_a_member_is_no_verdict_while_the_view_is_old() -> None:
     watch = Watch()
     view = view_of([*SAMPLES.world.catalog_messages(), *SAMPLES.heartbeats(EPOCH)], watch)
-    resolver = Resolver(view, SAMPLES.world.addresses, timedelta(seconds=15))
+    resolver = Resolver(view, SAMPLES.world.addresses, timedelta(seconds=15), abroad)
     method = f"{SAMPLES.world.did('north')}#{key('new').public.to_multibase()}"
     document = SAMPLES.credential("a", key=key("new"), method=method)
-    assert resolver.verify(document, EPOCH + timedelta(seconds=15)).outcome == "invalid"
-    assert resolver.verify(document, EPOCH + timedelta(seconds=16)).outcome == "unknown"
+    assert (await resolver.verify(document, EPOCH + timedelta(seconds=15))).outcome == "invalid"
+    assert (await resolver.verify(document, EPOCH + timedelta(seconds=16))).outcome == "unknown"
     # A key of some other did is none of a member's keys, and its own did cannot be asked.
     foreign = SAMPLES.credential("a", key=key("new"), method="did:web:else.example#k")
-    assert resolver.verify(foreign, EPOCH).outcome == "invalid"
+    assert (await resolver.verify(foreign, EPOCH)).outcome == "invalid"
 
 
 @pytest.mark.parametrize("document", [{}, {"id": 5}, {"id": ["x"]}, {"@context": 1, "id": "a:b"}])
-def test_any_object_gets_an_answer(document: dict[str, Any]) -> None:
-    resolver = Resolver(view_of([]), SAMPLES.world.addresses, timedelta(seconds=15))
-    assert resolver.verify(document, EPOCH).outcome == "invalid"
+async def test_any_object_gets_an_answer(document: dict[str, Any]) -> None:
+    resolver = Resolver(view_of([]), SAMPLES.world.addresses, timedelta(seconds=15), abroad)
+    assert (await resolver.verify(document, EPOCH)).outcome == "invalid"
 
 
 @pytest.mark.parametrize(
