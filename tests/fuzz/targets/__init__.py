@@ -1,0 +1,14 @@
+"""What is fuzzed, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fuzz.harness import Target
+from fuzz.targets import controller_documents, credentials, images, status_lists
+
+TARGETS: Mapping[str, Target] = {
+    target.name: target
+    for module in (credentials, images, status_lists, controller_documents)
+    for target in module.TARGETS
+}
