@@ -121,6 +121,7 @@ def test_thumbprints_are_those_of_another_implementation(key: SigningKey) -> Non
 
 
 @BY_TYPE
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # joserfc's word on RFC 9864
 def test_another_implementation_verifies_and_is_verified(key: SigningKey) -> None:
     """As JWS, whose signature covers `header.payload`."""
     algorithms = [key.public.algorithm]
