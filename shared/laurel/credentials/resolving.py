@@ -66,6 +66,7 @@ class WebSources:
         self._now = now
         self._over_http = over_http
         self._documents: dict[str, Document] = {}
+        self._addresses: set[str] = set()
 
     async def method(
         self,
@@ -170,7 +171,8 @@ class WebSources:
         """What was fetched once is kept for the length of the verification."""
         document = self._documents.get(url)
         if document is None or newer_than is not None:
-            if document is None and len(self._documents) >= _MAX_ADDRESSES:
+            self._addresses.add(url)
+            if len(self._addresses) > _MAX_ADDRESSES:
                 raise Unavailable(f"What is verified leads to more than {_MAX_ADDRESSES} addresses.")
             document = self._documents[url] = await self._get(url, accept, newer_than)
         return document

@@ -1,0 +1,43 @@
+"""The web as far as the credential core sees it: documents by their address, without a network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from laurel.credentials.document_cache import DocumentCache
+from laurel.credentials.errors import Unavailable
+from laurel.credentials.resolving import WebSources
+
+
+@dataclass
+class Web:
+    """What is where, what was asked for, and what time it is."""
+
+    now: datetime
+    documents: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.cache = DocumentCache(self.fetch, lambda: self.now)
+
+    def serve(self, url: str, document: Any) -> None:
+        """Publish `document` as JSON, or bytes as they are."""
+        self.documents[url] = document if isinstance(document, bytes) else json.dumps(document).encode()
+
+    async def fetch(self, url: str, accept: str) -> bytes:
+        """The body at `url`."""
+        self.asked.append(url)
+        if url not in self.documents:
+            raise Unavailable(f"{url} answered 404.")
+        return self.documents[url]
+
+    def sources(self) -> WebSources:
+        """The sources of a verification that takes place now, with the cache that all have in common."""
+        return WebSources(self.cache.get, self.now)
+
+    def forward(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
