@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from laurel.credentials import strict_json
 from laurel.credentials.errors import MalformedCredential
 
 MAX_BYTES = 1 << 20
@@ -17,13 +18,13 @@ MAX_NESTING = 64
 
 
 def read_json(data: bytes | str) -> Any:
-    """The value that `data` is the JSON of. Its length is checked before it is parsed. Raises MalformedCredential."""
+    """The value that `data` is the JSON of, its length checked before it is parsed. Raises MalformedCredential."""
     if len(data) > MAX_BYTES:
         raise MalformedCredential(f"The document has {len(data)} bytes; at most {MAX_BYTES} are accepted.")
     try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise MalformedCredential(f"The document is not JSON: {error}.", code="PARSING_ERROR") from error
+        return strict_json.parse(data)
+    except ValueError as error:
+        raise MalformedCredential(f"The document is {error}.", code="PARSING_ERROR") from error
 
 
 def check_size(document: Any) -> None:

@@ -66,7 +66,8 @@ def check_base(document: Any, kind: str) -> str:
     # Before the terms, which are defined by the types: a missing type would make each of them look misspelt.
     if kind not in types_of(document):
         raise MalformedCredential(f"The types must include {kind}.", pointer="/type")
-    check_terms(document)
+    # What only RDF cannot hold is for the proofs to refuse, since a JWT or a JCS suite can.
+    check_terms(document, rdf=False)
     identifier = document.get("id")
     if "id" in document and (not isinstance(identifier, str) or not is_absolute_iri(identifier)):
         raise MalformedCredential("The id must be one URL or URN.", pointer="/id")

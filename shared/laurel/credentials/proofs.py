@@ -76,7 +76,7 @@ def sign(
     options = {name: value for name, value in options.items() if value is not None}
     existing = _proofs_to_join(document, options)
     check_size(document)
-    check_terms({**unsecured, "proof": [*existing, options] if existing else options})
+    check_terms({**unsecured, "proof": [*existing, options] if existing else options}, rdf=not suite.carries_context)
     signature = key.sign(suite.hash_data(_covered(unsecured, existing, options), options, key.public))
     proof = {**options, "proofValue": encode_base58btc(signature)}
     return {**unsecured, "proof": [*existing, proof] if existing else proof}
@@ -136,7 +136,7 @@ def verify_proof(
     options = {name: value for name, value in proof.items() if name != "proofValue"}
     try:
         check_size(document)
-        check_terms(document)
+        check_terms(document, rdf=not suite.carries_context)
         data = suite.hash_data(_covered(unsecured, proofs, proof), options, method.public_key)
     except MalformedCredential as error:
         raise ProofError(error.detail, pointer=error.pointer, code="PROOF_TRANSFORMATION_ERROR") from error

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from laurel.credentials import contexts
+from laurel.credentials.active_context import root_context
 from laurel.credentials.contexts import pruning
 from laurel.credentials.cryptosuites import CRYPTOSUITES, ED25519_SIGNATURE_2020, default_for
 from laurel.credentials.errors import ProofError
 from laurel.credentials.keys import KeyType, PublicKey, SigningKey, VerificationMethod
 from laurel.credentials.proofs import proofs_of, sign, verify_proof
-from laurel.credentials.terms import root_context
 from laurel.credentials.values import decode_base58btc, encode_base58btc
 
 Document = dict[str, Any]

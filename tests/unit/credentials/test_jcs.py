@@ -143,6 +143,7 @@ def test_takes_as_much_as_is_allowed() -> None:
         ("x" * 10_000_000, "MALFORMED_VALUE_ERROR"),
         (b"", "PARSING_ERROR"),
         (b"{", "PARSING_ERROR"),
+        (b'{"a": 1, "a": 1}', "PARSING_ERROR"),
         (b'{"a": NaN}', "PARSING_ERROR"),
         (b'"\\ud800"', "PARSING_ERROR"),
         (b'"\xff"', "PARSING_ERROR"),

@@ -64,7 +64,7 @@ IDENTITY = "/credentialSubject/identifier/0"
         ("/@context", [CREDENTIALS_V2], "/type/1"),
         ("/@context", [CREDENTIALS_V2, OPEN_BADGES, DATA_INTEGRITY_V2], "/@context"),
         ("/@context", [CREDENTIALS_V2, "https://evil.example"], "/@context/1"),
-        ("/@context", [CREDENTIALS_V2, {"x": "urn:x"}], "/@context/1"),
+        ("/@context", [CREDENTIALS_V2, OPEN_BADGES, {"x": "urn:x"}], "/@context/2"),
         ("/@context", [], "/@context"),
         # required members
         *[(f"/{name}", REMOVE, f"/{name}") for name in ("id", "issuer", "validFrom", "credentialSubject", "name")],

@@ -18,23 +18,37 @@ from laurel.credentials.values import pointer
 
 CREDENTIALS_V1 = "https://www.w3.org/2018/credentials/v1"
 CREDENTIALS_V2 = "https://www.w3.org/ns/credentials/v2"
+CREDENTIALS_EXAMPLES_V2 = "https://www.w3.org/ns/credentials/examples/v2"
+UNDEFINED_TERMS_V2 = "https://www.w3.org/ns/credentials/undefined-terms/v2"
+STATUS_LIST_2021_V1 = "https://w3id.org/vc/status-list/2021/v1"
 DATA_INTEGRITY_V1 = "https://w3id.org/security/data-integrity/v1"
 DATA_INTEGRITY_V2 = "https://w3id.org/security/data-integrity/v2"
 MULTIKEY_V1 = "https://w3id.org/security/multikey/v1"
 DID_V1 = "https://www.w3.org/ns/did/v1"
 ED25519_2020_V1 = "https://w3id.org/security/suites/ed25519-2020/v1"
 OPEN_BADGES = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
+OPEN_BADGES_3_0 = "https://purl.imsglobal.org/spec/ob/v3p0/context.json"
+OPEN_BADGES_3_0_1 = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.1.json"
+OPEN_BADGES_3_0_2 = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.2.json"
+CLR_2_0_1 = "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"
 OPEN_BADGES_EXTENSIONS = "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json"
 
 FILES: Mapping[str, str] = {
     CREDENTIALS_V1: "credentials-v1.json",
     CREDENTIALS_V2: "credentials-v2.json",
+    CREDENTIALS_EXAMPLES_V2: "credentials-examples-v2.json",
+    UNDEFINED_TERMS_V2: "undefined-terms-v2.json",
+    STATUS_LIST_2021_V1: "status-list-2021-v1.json",
     DATA_INTEGRITY_V1: "data-integrity-v1.json",
     DATA_INTEGRITY_V2: "data-integrity-v2.json",
     MULTIKEY_V1: "multikey-v1.json",
     DID_V1: "did-v1.json",
     ED25519_2020_V1: "ed25519-2020-v1.json",
     OPEN_BADGES: "open-badges-3.0.3.json",
+    OPEN_BADGES_3_0: "open-badges-3.0.json",
+    OPEN_BADGES_3_0_1: "open-badges-3.0.1.json",
+    OPEN_BADGES_3_0_2: "open-badges-3.0.2.json",
+    CLR_2_0_1: "clr-2.0.1.json",
     OPEN_BADGES_EXTENSIONS: "open-badges-extensions.json",
 }
 
@@ -48,7 +62,8 @@ def raw(url: str) -> bytes:
 
 
 @cache
-def _load(file: str) -> dict[str, Any]:
+def load(file: str) -> dict[str, Any]:
+    """The context document in `file`."""
     document: dict[str, Any] = orjson.loads(resources.files(__package__).joinpath(file).read_bytes())
     return document
 
@@ -57,7 +72,7 @@ class _Bundled(Mapping[str, dict[str, Any]]):
     """URL → context document, each read from the package when it is first asked for."""
 
     def __getitem__(self, url: str) -> dict[str, Any]:
-        return _load(FILES[url])
+        return load(FILES[url])
 
     def __iter__(self) -> Iterator[str]:
         return iter(FILES)
@@ -82,6 +97,15 @@ def inline_with(document: dict[str, Any], context_at: Callable[[str], Any]) -> d
     """As `inline`, with the context for each URL from `context_at`, which raises KeyError for an unknown one."""
     result: dict[str, Any] = _Inliner(context_at).value(document, ())
     return result
+
+
+def unknown_context(url: str, path: tuple[str | int, ...]) -> MalformedCredential:
+    """The error for a context that is not bundled."""
+    return MalformedCredential(
+        f"The context {url[:200]!r} is not known here, and contexts are never fetched;"
+        " use the contexts of VC 2.0 and Open Badges 3.0.3.",
+        pointer=pointer(*path),
+    )
 
 
 class _Inliner:
@@ -120,11 +144,7 @@ class _Inliner:
         try:
             return self.context_at(value)
         except KeyError:
-            raise MalformedCredential(
-                f"The context {value[:200]!r} is not known here, and contexts are never fetched;"
-                " use the contexts of VC 2.0 and Open Badges 3.0.3.",
-                pointer=pointer(*path),
-            ) from None
+            raise unknown_context(value, path) from None
 
     @staticmethod
     def _check_depth(path: tuple[str | int, ...]) -> None:
