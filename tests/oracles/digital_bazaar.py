@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from laurel.credentials.keys import SigningKey
 from laurel.credentials.values import format_datetime
 from oracles.npm import NODE, NODE_FILES, obtain_packages
 from oracles.oracle import CREATED, SUITES, Document, Refused, Signer
+
+ANSWER_SECONDS = 60
 
 
 class NodeProcess:
@@ -34,6 +37,8 @@ class NodeProcess:
         assert self._process.stdout is not None
         self._process.stdin.write(orjson.dumps({"op": operation, **request}) + b"\n")
         self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], ANSWER_SECONDS)[0]:
+            raise RuntimeError(f"node did not answer {operation} within {ANSWER_SECONDS} s")
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"node ended with code {self._process.wait()}; its last words are in stderr")

