@@ -5,92 +5,97 @@ profile Laurel signs, narrower than what Open Badges 3.0 allows. The order of fi
 """
 
 import hashlib
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from laurel.credentials.contexts import CREDENTIALS_V2, OPEN_BADGES
-from laurel.credentials.values import MAX_IRI_CHARS, format_datetime, is_absolute_iri, parse_datetime
+from laurel.credentials.open_badges.classes import RESULT_TYPES
+from laurel.credentials.parts import (
+    Address,
+    Alignment,
+    Alignments,
+    CompactJwses,
+    Credits,
+    Endorsements,
+    GeoCoordinates,
+    IdentifierEntries,
+    IdentifierEntry,
+    Image,
+    Iri,
+    Language,
+    Line,
+    Moment,
+    Part,
+    Profile,
+    Short,
+    Text,
+)
+
+__all__ = [
+    "CONTEXT", "Achievement", "AchievementSubject", "Address", "Alignment", "BitstringStatusListEntry",
+    "CredentialSchema", "Criteria", "Evidence", "GeoCoordinates", "IdentifierEntry", "IdentityObject", "Image",
+    "OpenBadgeCredential", "Part", "Profile", "RefreshService", "Related", "Result", "ResultDescription",
+    "RubricCriterionLevel", "TermsOfUse", "hash_identity", "to_document",
+]  # fmt: skip
 
 CONTEXT = (CREDENTIALS_V2, OPEN_BADGES)
 
 
-def _absolute(value: str) -> str:
-    if not is_absolute_iri(value):
-        raise ValueError("must be an absolute IRI such as https://example.org/1")
+def _result_type(value: str) -> str:
+    if value not in RESULT_TYPES:
+        raise ValueError("must be a type of result that Open Badges names, or begin with ext:")
     return value
 
 
-def _moment(value: Any) -> Any:
-    # Without this, pydantic would also take numbers and dates in other spellings.
-    return value if isinstance(value, datetime) else parse_datetime(value)
-
-
-Iri = Annotated[str, Field(max_length=MAX_IRI_CHARS), AfterValidator(_absolute)]
-Short = Annotated[str, Field(min_length=1, max_length=256)]
-Line = Annotated[str, Field(min_length=1, max_length=1024)]
-Text = Annotated[str, Field(min_length=1, max_length=20_000)]
-Moment = Annotated[
-    AwareDatetime, BeforeValidator(_moment), PlainSerializer(format_datetime, return_type=str, when_used="json")
-]
-
-
-class Part(BaseModel):
-    """What every part of a credential has in common."""
-
-    model_config = ConfigDict(
-        frozen=True, populate_by_name=True, alias_generator=to_camel, extra="forbid", str_strip_whitespace=False
-    )
-
-
-class Image(Part):
-    """A picture, by its URL or as a data: URL."""
-
-    id: Iri
-    type: Literal["Image"] = "Image"
-    caption: Line | None = None
-
-
-class Profile(Part):
-    """Who issues or creates (`Profile` in the OB 3.0 data model)."""
-
-    id: Iri
-    type: tuple[Literal["Profile"]] = ("Profile",)
-    name: Line
-    url: Iri | None = None
-    email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
-    description: Text | None = None
-    image: Image | None = None
-
-
 class Criteria(Part):
-    """What had to be done to earn the achievement."""
+    """What had to be done to earn the achievement: told, or on a page."""
 
     id: Iri | None = None
-    narrative: Text
+    narrative: Text | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Criteria":
+        if self.id is None and self.narrative is None:
+            raise ValueError("the criteria need a narrative or the id of a page")
+        return self
 
 
-class Alignment(Part):
-    """A skill, standard or framework node the achievement corresponds to."""
+class Related(Part):
+    """An achievement that is another version or translation of this one."""
 
-    type: tuple[Literal["Alignment"]] = ("Alignment",)
-    target_name: Line
-    target_url: Iri
-    target_framework: Line | None = None
-    target_code: Short | None = None
-    target_description: Text | None = None
-    target_type: Short | None = None
+    id: Iri
+    type: tuple[Literal["Related"]] = ("Related",)
+    in_language: Language | None = None
+    version: Short | None = None
+
+
+class RubricCriterionLevel(Part):
+    """A level of a rubric."""
+
+    id: Iri
+    type: tuple[Literal["RubricCriterionLevel"]] = ("RubricCriterionLevel",)
+    name: Line
+    level: Short | None = None
+    points: Short | None = None
+    description: Text | None = None
+    alignment: Alignments = ()
+
+
+class ResultDescription(Part):
+    """What a result means: its scale, and what was needed. `result_type` is of the standard's vocabulary."""
+
+    id: Iri
+    type: tuple[Literal["ResultDescription"]] = ("ResultDescription",)
+    name: Line
+    result_type: Annotated[Short, AfterValidator(_result_type)]
+    allowed_value: Annotated[tuple[Short, ...], Field(max_length=64)] = ()
+    required_value: Short | None = None
+    required_level: Iri | None = None
+    value_min: Short | None = None
+    value_max: Short | None = None
+    rubric_criterion_level: Annotated[tuple[RubricCriterionLevel, ...], Field(max_length=64)] = ()
+    alignment: Alignments = ()
 
 
 class Achievement(Part):
@@ -102,11 +107,21 @@ class Achievement(Part):
     description: Text
     criteria: Criteria
     achievement_type: Short = "MicroCredential"
-    alignment: Annotated[tuple[Alignment, ...], Field(max_length=64)] = ()
+    alignment: Alignments = ()
     tag: Annotated[tuple[Short, ...], Field(max_length=64)] = ()
-    in_language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)] | None = None
+    in_language: Language | None = None
+    version: Short | None = None
+    human_code: Short | None = None
+    field_of_study: Line | None = None
+    specialization: Line | None = None
+    credits_available: Credits | None = None
     image: Image | None = None
     creator: Profile | None = None
+    other_identifier: IdentifierEntries = ()
+    related: Annotated[tuple[Related, ...], Field(max_length=16)] = ()
+    result_description: Annotated[tuple[ResultDescription, ...], Field(max_length=32)] = ()
+    endorsement: Endorsements = ()
+    endorsement_jwt: CompactJwses = ()
 
 
 class IdentityObject(Part):
@@ -125,6 +140,9 @@ class Result(Part):
     type: tuple[Literal["Result"]] = ("Result",)
     status: Literal["Completed", "Enrolled", "Failed", "InProgress", "OnHold", "Provisional", "Withdrew"] | None = None
     value: Short | None = None
+    result_description: Iri | None = None
+    achieved_level: Iri | None = None
+    alignment: Alignments = ()
 
 
 class Evidence(Part):
@@ -149,6 +167,28 @@ class BitstringStatusListEntry(Part):
     status_list_credential: Iri
 
 
+class CredentialSchema(Part):
+    """A JSON Schema that the credential says it conforms to."""
+
+    id: Iri
+    type: Literal["JsonSchema", "1EdTechJsonSchemaValidator2019"]
+    digest_sri: Annotated[Line | None, Field(alias="digestSRI")] = None
+
+
+class RefreshService(Part):
+    """Where a newer version of the credential may be had."""
+
+    id: Iri
+    type: Short
+
+
+class TermsOfUse(Part):
+    """What may be done with the credential."""
+
+    id: Iri | None = None
+    type: Short
+
+
 class AchievementSubject(Part):
     """The recipient and what they achieved. Needs an `id` or an `identifier`."""
 
@@ -157,6 +197,15 @@ class AchievementSubject(Part):
     identifier: Annotated[tuple[IdentityObject, ...], Field(max_length=8)] = ()
     achievement: Achievement
     result: Annotated[tuple[Result, ...], Field(max_length=32)] = ()
+    activity_start_date: Moment | None = None
+    activity_end_date: Moment | None = None
+    credits_earned: Credits | None = None
+    image: Image | None = None
+    license_number: Short | None = None
+    narrative: Text | None = None
+    role: Line | None = None
+    source: Profile | None = None
+    term: Short | None = None
 
     @model_validator(mode="after")
     def _names_someone(self) -> "AchievementSubject":
@@ -176,6 +225,7 @@ class OpenBadgeCredential(Part):
     )
     name: Line
     description: Text | None = None
+    image: Image | None = None
     issuer: Profile
     valid_from: Moment
     valid_until: Moment | None = None
@@ -183,6 +233,11 @@ class OpenBadgeCredential(Part):
     credential_subject: AchievementSubject
     credential_status: Annotated[tuple[BitstringStatusListEntry, ...], Field(max_length=8)] = ()
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=32)] = ()
+    endorsement: Endorsements = ()
+    endorsement_jwt: CompactJwses = ()
+    credential_schema: Annotated[tuple[CredentialSchema, ...], Field(max_length=8)] = ()
+    refresh_service: RefreshService | None = None
+    terms_of_use: Annotated[tuple[TermsOfUse, ...], Field(max_length=8)] = ()
 
 
 def to_document(model: BaseModel) -> dict[str, Any]:

@@ -74,7 +74,7 @@ IDENTITY = "/credentialSubject/identifier/0"
         ("/credentialSubject/type", REMOVE, "/credentialSubject/identifier"),
         (ACHIEVEMENT, REMOVE, ACHIEVEMENT),
         *[(f"{ACHIEVEMENT}/{n}", REMOVE, f"{ACHIEVEMENT}/{n}") for n in ("id", "name", "description", "criteria")],
-        (f"{ACHIEVEMENT}/criteria", {"id": "https://x.example"}, f"{ACHIEVEMENT}/criteria/narrative"),
+        (f"{ACHIEVEMENT}/criteria/narrative", 7, f"{ACHIEVEMENT}/criteria/narrative"),
         ("/credentialSubject/identifier", REMOVE, "/credentialSubject"),
         # terms and types
         ("/grade", "A", "/grade"),
@@ -119,7 +119,7 @@ IDENTITY = "/credentialSubject/identifier/0"
         (f"{IDENTITY}/hashed", False, f"{IDENTITY}/hashed"),
         (f"{IDENTITY}/identityHash", "ada@example.org", f"{IDENTITY}/identityHash"),
         # what OB allows and Laurel does not issue
-        (f"{ACHIEVEMENT}/humanCode", "DL1", f"{ACHIEVEMENT}/humanCode"),
+        (f"{ACHIEVEMENT}/tag", "data", f"{ACHIEVEMENT}/tag"),
         ("/credentialSchema", {"type": "JsonSchema"}, "/credentialSchema/id"),
         ("/name", "x" * 1025, "/name"),
     ],

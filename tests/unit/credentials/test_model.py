@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from laurel.credentials import model
 from laurel.credentials.contexts import CREDENTIALS_V2, OPEN_BADGES
+from laurel.credentials.lint import lint
 from laurel.credentials.model import (
     AchievementSubject,
     Alignment,
@@ -17,7 +19,11 @@ from laurel.credentials.model import (
     hash_identity,
     to_document,
 )
+from laurel.credentials.open_badges import check_profile
+from laurel.credentials.open_badges.classes import CLASSES
+from laurel.credentials.schema_check import check_schemas
 from laurel.credentials.values import format_datetime, parse_datetime, pointer
+from support.examples import changed, example
 
 Document = dict[str, Any]
 Build = Callable[[], Document]
@@ -37,6 +43,70 @@ def test_the_document_reads_as_the_standard_has_it(badge: Build) -> None:
 
 def test_a_document_read_back_is_the_same_document(badge: Build) -> None:
     assert to_document(OpenBadgeCredential.model_validate(badge())) == badge()
+
+
+def everything(badge: Build) -> Document:
+    """The specification's complete example, with the recipient and the status as Laurel has them."""
+    document = example("complete")
+    document["credentialStatus"] = badge()["credentialStatus"]
+    subject = document["credentialSubject"]
+    subject["identifier"] = badge()["credentialSubject"]["identifier"]
+    # JSON-LD has one spelling for whole numbers alone.
+    subject["creditsEarned"], subject["achievement"]["creditsAvailable"] = 42, 36
+    for profile in (document["issuer"], subject["achievement"]["creator"]):
+        profile["address"]["geo"] = {"type": "GeoCoordinates", "latitude": 1, "longitude": 1}
+    return document
+
+
+def test_the_model_has_all_that_the_standard_has(badge: Build) -> None:
+    document = everything(badge)
+    assert to_document(OpenBadgeCredential.model_validate(document)) == document
+    assert check_profile(document).findings == ()
+    # The published schema has room for one status alone.
+    alone = document | {"credentialStatus": document["credentialStatus"][0]}
+    assert [each.outcome for each in check_schemas(alone)] == ["valid"]
+
+
+def test_what_is_complete_may_be_signed(badge: Build) -> None:
+    document = everything(badge)
+    del document["endorsement"], document["issuer"]["endorsement"]
+    achievement = document["credentialSubject"]["achievement"]
+    del achievement["endorsement"], achievement["creator"]["endorsement"]
+    lint(document)
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES.keys() - {"EndorsementCredential", "EndorsementSubject"}))
+def test_no_member_of_a_class_is_forgotten(name: str) -> None:
+    model_class = getattr(model, {"AchievementCredential": "OpenBadgeCredential"}.get(name, name))
+    members = {field.alias for field in model_class.model_fields.values()}
+    assert CLASSES[name].members.keys() <= members
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("/credentialSubject/creditsEarned", "42"),
+        ("/credentialSubject/creditsEarned", True),
+        ("/credentialSubject/creditsEarned", -1),
+        ("/credentialSubject/creditsEarned", float("nan")),
+        ("/credentialSubject/achievement/criteria", {}),
+        ("/credentialSubject/achievement/otherIdentifier/0/identifierType", "email"),
+        ("/credentialSubject/achievement/resultDescription/0/resultType", "Mark"),
+        ("/credentialSubject/achievement/resultDescription/0/colour", "red"),
+        ("/credentialSubject/result/0/status", "Done"),
+        ("/credentialSubject/activityEndDate", "2010-01-02"),
+        ("/issuer/address/geo/latitude", 91),
+        ("/issuer/dateOfBirth", "1815-02-30"),
+        ("/issuer/parentOrg/parentOrg", {"id": "urn:x", "type": ["Profile"]}),
+        ("/endorsement/0/type", ["VerifiableCredential"]),
+        ("/endorsementJwt", ["a.b"]),
+        ("/credentialSchema/0/type", "JsonSchemaCredential"),
+        ("/refreshService/id", "refresh"),
+    ],
+)
+def test_what_the_standard_has_no_room_for(badge: Build, place: str, value: Any) -> None:
+    with pytest.raises(ValidationError):
+        OpenBadgeCredential.model_validate(changed(everything(badge), place, value))
 
 
 def test_what_is_empty_is_left_out() -> None:
