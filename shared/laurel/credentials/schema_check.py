@@ -126,14 +126,13 @@ def _is_large(document: Mapping[str, Any]) -> bool:
 def _culprit(error: ValidationError) -> ValidationError:
     """Where several forms are allowed and none fits: what is wrong by the form that comes nearest.
 
-    A form nearly fits if it goes wrong deep down, and hardly if the value is of the wrong kind altogether. Where a text
-    is due the schemas also take a map from languages to texts, so every object first fails as such a map.
+    A form nearly fits if it goes wrong deep down, and hardly if a value is of the wrong kind altogether.
     """
     branches: list[list[ValidationError]] = getattr(error.kind, "context", None) or []
     nearest = [_culprit(branch[0]) for branch in branches if branch]
     if not nearest:
         return error
-    return max(nearest, key=lambda each: (each.kind.name not in {"type", "propertyNames"}, len(each.instance_path)))
+    return max(nearest, key=lambda each: (each.kind.name != "type", len(each.instance_path)))
 
 
 def _described(error: ValidationError, schema: Schema) -> tuple[str, str]:
