@@ -56,6 +56,17 @@ def test_a_page_leads_only_to_web_addresses_and_escapes_everything(world: World)
     assert "a trap" in page
 
 
+def test_criteria_on_a_page_of_their_own_are_led_to(world: World) -> None:
+    issuer = Issuer(world)
+    document = issuer.document("token-0001")
+    document["credentialSubject"]["achievement"]["criteria"] = {"id": "https://academy.example/criteria"}
+    stored = filed(issuer, "token-0001").model_copy(update={"document": orjson.dumps(document).decode()})
+    view = credential_view(stored, "https://example.org/issuers/north", EPOCH)
+    page = render("credential.html", consortium=None, base="", view=view).decode()
+    assert '<a href="https://academy.example/criteria"' in page
+    assert "None" not in page
+
+
 def test_the_page_tells_the_state_as_of_now(world: World) -> None:
     issuer = Issuer(world)
     until = EPOCH + timedelta(days=30)
