@@ -149,10 +149,10 @@ def verify_proof(
 
 def _suite_to_sign_with(key: SigningKey, name: str | None) -> Cryptosuite:
     suite = default_for(key.public.type) if name is None else CRYPTOSUITES.get(name)
-    if suite is None:
+    if suite is None and name is not None:
         _not_signed("There is no such cryptosuite; sign with one of " + ", ".join(CRYPTOSUITES) + ".")
-    if key.public.type not in suite.key_types:
-        _not_signed(f"The cryptosuite {suite.name} does not take {key.public.type} keys.")
+    if suite is None or key.public.type not in suite.key_types:
+        _not_signed(f"{name or 'Data Integrity'} does not take {key.public.type} keys.")
     return suite
 
 

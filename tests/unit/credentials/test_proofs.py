@@ -9,9 +9,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from laurel.credentials import contexts
+from laurel.credentials.cryptosuites import ED25519_SIGNATURE_2020
 from laurel.credentials.errors import CredentialError, MalformedCredential, ProofError
-from laurel.credentials.keys import SigningKey, VerificationMethod
+from laurel.credentials.keys import KeyType, SigningKey, VerificationMethod
 from laurel.credentials.proofs import MAX_PROOFS, proofs_of, sign, verify_proof
+from laurel.credentials.values import encode_base58btc
 
 Document = dict[str, Any]
 Build = Callable[[], Document]
@@ -415,3 +417,88 @@ def test_a_proof_expires(badge: Build, key: SigningKey, method: VerificationMeth
     with pytest.raises(ProofError, match="expired on 2026-03-02T09:30:00Z") as caught:
         check(document, method, now=end)
     assert caught.value.pointer == "/proof/expires"
+
+
+# VC Data Model 1.1, whose base context knows no Data Integrity: a second one brings it.
+VC_1: Document = {
+    "@context": [contexts.CREDENTIALS_V1],
+    "id": "urn:uuid:58172aac-d8ba-11ed-83dd-0b3aef56cc33",
+    "type": ["VerifiableCredential"],
+    "issuer": "did:web:academy.example",
+    "issuanceDate": "2026-03-01T09:30:00Z",
+    "credentialSubject": {"id": "did:example:ada"},
+}
+
+
+@pytest.mark.parametrize("suite", ["eddsa-rdfc-2022", "eddsa-jcs-2022"])
+@pytest.mark.parametrize("context", [contexts.DATA_INTEGRITY_V1, contexts.DATA_INTEGRITY_V2])
+def test_a_vc_1_credential(key: SigningKey, method: VerificationMethod, context: str, suite: str) -> None:
+    document = {**VC_1, "@context": [*VC_1["@context"], context]}
+    signed = sign(document, key=key, verification_method=method.id, created=CREATED, cryptosuite=suite)
+    check(signed, method)
+    with pytest.raises(ProofError, match="does not match"):
+        check({**signed, "issuanceDate": "2026-03-01T09:30:01Z"}, method)
+
+
+def test_a_proof_without_a_context_that_defines_it_is_not_made(key: SigningKey, method: VerificationMethod) -> None:
+    with pytest.raises(MalformedCredential) as caught:
+        sign(VC_1, key=key, verification_method=method.id, created=CREATED)
+    assert caught.value.pointer == "/proof/type"
+
+
+def test_the_first_data_integrity_context_knows_no_chains(key: SigningKey, method: VerificationMethod) -> None:
+    document = {**VC_1, "@context": [*VC_1["@context"], contexts.DATA_INTEGRITY_V1]}
+    first = sign(document, key=key, verification_method=method.id, created=CREATED, proof_id="urn:proof:1")
+    with pytest.raises(MalformedCredential) as caught:
+        sign(first, key=key, verification_method=method.id, created=CREATED, previous_proof="urn:proof:1")
+    assert caught.value.pointer == "/proof/1/previousProof"
+
+
+@pytest.fixture
+def signed_in_2020(key: SigningKey, method: VerificationMethod) -> Document:
+    """A credential with the proof of its time, which Laurel verifies and does not make."""
+    document = {**VC_1, "@context": [*VC_1["@context"], contexts.ED25519_2020_V1]}
+    options = {
+        "type": "Ed25519Signature2020",
+        "created": "2026-03-01T09:30:00Z",
+        "verificationMethod": method.id,
+        "proofPurpose": "assertionMethod",
+    }
+    signature = key.sign(ED25519_SIGNATURE_2020.hash_data(document, options, key.public))
+    return {**document, "proof": {**options, "proofValue": encode_base58btc(signature)}}
+
+
+def test_an_ed25519_signature_2020_is_verified(signed_in_2020: Document, method: VerificationMethod) -> None:
+    check(signed_in_2020, method)
+    p256 = VerificationMethod(method.id, method.controller, SigningKey.generate(KeyType.P256).public)
+    with pytest.raises(ProofError, match="does not take P-256"):
+        check(signed_in_2020, p256)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"created": "2026-03-01T09:30:01Z"}, "/proof/proofValue"),
+        ({"cryptosuite": "eddsa-rdfc-2022"}, "/proof/cryptosuite"),
+        ({"previousProof": "urn:x"}, "/proof/previousProof"),
+        ({"@context": contexts.ED25519_2020_V1}, "/proof/@context"),
+        ({"type": "DataIntegrityProof", "cryptosuite": "eddsa-rdfc-2022"}, "/proof/type"),
+    ],
+)
+def test_a_changed_ed25519_signature_2020_is_refused(
+    signed_in_2020: Document, method: VerificationMethod, change: Document, pointer: str
+) -> None:
+    signed_in_2020["proof"] |= change
+    with pytest.raises(ProofError) as caught:
+        check(signed_in_2020, method)
+    assert caught.value.pointer == pointer
+
+
+def test_nothing_is_signed_with_ed25519_signature_2020(badge: Build) -> None:
+    with pytest.raises(ProofError, match="no such cryptosuite"):
+        countersigned(badge(), "teacher", cryptosuite="Ed25519Signature2020")
+
+
+def test_rsa_keys_make_no_proofs(badge: Build) -> None:
+    with pytest.raises(ProofError, match="Data Integrity does not take RSA"):
+        sign(badge(), key=SigningKey.generate(KeyType.RSA), verification_method="urn:x", created=CREATED)
