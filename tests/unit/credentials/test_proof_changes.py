@@ -15,6 +15,7 @@ from laurel.credentials.cryptosuites import CRYPTOSUITES
 from laurel.credentials.errors import CredentialError
 from laurel.credentials.keys import KeyType, SigningKey, VerificationMethod
 from laurel.credentials.proofs import proofs_of, sign, verify_proof
+from laurel.credentials.values import encode_base58btc
 from support.generated import credentials
 
 Document = dict[str, Any]
@@ -127,6 +128,31 @@ def test_no_proof_serves_another_document(one: Document, other: Document, with_:
     assume(one != other)
     signed = signed_with(one, *with_)
     check_refused({**other, "proof": signed["proof"]}, signed, *with_)
+
+
+COVERED = {
+    "id": "urn:proof:1",
+    "created": "2026-03-01T09:30:01Z",
+    "expires": "2036-03-01T09:30:00Z",
+    "domain": ["https://a.example", "https://b.example"],
+    "challenge": "1",
+    "nonce": "1",
+}
+
+
+@in_every_suite
+@pytest.mark.parametrize("member", COVERED)
+def test_each_member_of_a_proof_is_covered(suite: str, key_type: KeyType, member: str, signed: Document) -> None:
+    document = {name: value for name, value in signed.items() if name != "proof"}
+    bare = signed_with(document, suite, key_type)["proof"]
+    options = {**bare, member: COVERED[member]}
+    del options["proofValue"]
+    data = CRYPTOSUITES[suite].hash_data(document, options, KEYS[key_type].public)
+    full = {**options, "proofValue": encode_base58btc(KEYS[key_type].sign(data))}
+    verify({**document, "proof": full}, key_type)
+    # What was signed with it does not hold without it, and the other way round.
+    assert refuses({**document, "proof": {**bare, "proofValue": full["proofValue"]}}, key_type)
+    assert refuses({**document, "proof": {**full, "proofValue": bare["proofValue"]}}, key_type)
 
 
 @in_every_suite
