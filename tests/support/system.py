@@ -25,6 +25,7 @@ from laurel_local.mailbox import Mailbox
 from support.world import World
 
 ADMIN_TOKEN = "an-admin-token-for-tests-0123456789abcdef"
+VC_API_TOKEN = "a-vc-api-token-for-tests-0123456789abcdef"
 MASTER_KEY = "a-master-key-for-tests-0123456789abcdefgh"
 
 
@@ -46,6 +47,17 @@ class System:
         body = {"credential": credential, "action": "revoke", "reason": "A test says so.", "requestedBy": "tester"}
         answer = await self.clients["registry"].post("/admin/status-requests", json=body, headers=bearer())
         assert answer.status_code == 200, answer.text
+
+    async def issue(self, credential: dict[str, Any], **options: Any) -> httpx.Response:
+        """Ask for a credential through the VC-API."""
+        body = {"credential": credential, "options": options}
+        return await self.clients["issuer"].post("/credentials/issue", json=body, headers=bearer(VC_API_TOKEN))
+
+    async def set_status(self, credential: str, purpose: str, status: bool) -> httpx.Response:
+        """Set or clear a status through the VC-API."""
+        entry = {"type": "BitstringStatusListEntry", "statusPurpose": purpose}
+        body = {"credentialId": credential, "credentialStatus": entry, "status": status}
+        return await self.clients["registry"].post("/credentials/status", json=body, headers=bearer())
 
     async def verify(self, credential: dict[str, Any]) -> dict[str, Any]:
         """What the verifier says."""
@@ -72,7 +84,7 @@ def builders(
     mongo: dict[str, Any] = {"mongo_url": mongo_url}
     issuer_settings = issuer.config.IssuerSettings(
         **common, **mongo, mongo_database=f"{name}-issuer", master_key=MASTER_KEY, signing_keys_file=keys,
-        status_list_interval_seconds=0.1,
+        status_list_interval_seconds=0.1, vc_api_token=VC_API_TOKEN,
     )  # fmt: skip
     registry_settings = registry.config.RegistrySettings(
         **common, **mongo, mongo_database=f"{name}-registry", admin_token=ADMIN_TOKEN, heartbeat_seconds=0.2

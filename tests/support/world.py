@@ -14,6 +14,7 @@ from laurel.contracts.catalog import (
     Alignment,
     Catalog,
     Consortium,
+    Cryptosuite,
     Issuer,
     IssuerKey,
     IssuerPublished,
@@ -58,6 +59,9 @@ class World:
         default_factory=lambda: {name: key(f"partner {name}") for name in ("campus", "forge")}
     )
 
+    suites: dict[str, Cryptosuite] = field(default_factory=dict)
+    """The suites of the members that have chosen one."""
+
     @property
     def addresses(self) -> Addresses:
         """The public addresses under this world's public URL."""
@@ -71,7 +75,8 @@ class World:
             issuers=tuple(
                 Issuer(id=name, name=f"Member {name}", url=f"https://{name}.example.org",
                        email=f"hello@{name}.example.org",
-                       keys=(IssuerKey(public_key_multibase=secret.public.to_multibase()),))
+                       keys=(IssuerKey(public_key_multibase=secret.public.to_multibase()),),
+                       cryptosuite=self.suites.get(name))
                 for name, secret in self.members.items()
             ),
             partners=(

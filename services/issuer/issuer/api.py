@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse
@@ -21,13 +21,13 @@ from laurel.contracts.catalog import PartnerPublished
 from laurel.contracts.completions import CompletionRecorded
 from laurel.contracts.errors import Code, Rejected, rejection_of
 from laurel.contracts.topics import COMPLETIONS, Message, message
-from laurel.runtime import telemetry
+from laurel.runtime import openapi, telemetry
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import is_transient
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka
-from laurel.runtime.web import PROBLEM, bearer_of, json_body
+from laurel.runtime.web import bearer_of, json_body
 
 INTAKE_LIMIT = 500
 PUBLISH_SECONDS = 20.0
@@ -208,22 +208,19 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _problem(description: str) -> dict[str, Any]:
-    """A problem document (RFC 9457) for the OpenAPI document."""
-    texts = {name: {"type": "string"} for name in ("type", "title", "code", "pointer", "detail")}
-    schema = {"type": "object", "properties": texts | {"status": {"type": "integer"}}}
-    return {"description": description, "content": {PROBLEM: {"schema": schema}}}
-
-
-_ANSWERS: dict[int | str, dict[str, Any]] = {
+_ANSWERS: openapi.Responses = {
     202: {"model": CompletionsTaken, "description": "All were accepted."},
     207: {"model": CompletionsTaken, "description": "Of several, some or all were refused; each says why."},
-    400: _problem("The body, or the one completion in it, does not have the right form."),
-    401: _problem("The API key is missing or not registered."),
-    403: _problem("The partner may not award this achievement, or not from this source."),
-    413: _problem("The body is too large."),
-    422: _problem("The one completion is refused: no such achievement, or its date cannot be right."),
-    503: _problem("The issuer or its broker is not ready: send the same again soon."),
+    **openapi.problems(
+        {
+            400: "The body, or the one completion in it, does not have the right form.",
+            401: "The API key is missing or not registered.",
+            403: "The partner may not award this achievement, or not from this source.",
+            413: "The body is too large.",
+            422: "The one completion is refused: no such achievement, or its date cannot be right.",
+            503: "The issuer or its broker is not ready: send the same again soon.",
+        }
+    ),
 }
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 from fastapi import FastAPI
 
+from issuer import vc_api
 from issuer.api import Intake, routes
 from issuer.config import IssuerSettings
 from issuer.derivation import Derivation
 from issuer.domain import Policy
 from issuer.handlers import CompletionHandler
+from issuer.issuing import Issuing
 from issuer.signer import Signer
 from issuer.status_lists import StatusChangeHandler, StatusListPublisher
 from issuer.store import Store
@@ -50,6 +53,8 @@ def build(settings: IssuerSettings, *, clock: Clock = utc_now) -> FastAPI:
     kafka.subscribe(COMPLETIONS, completions)
     kafka.subscribe(STATUS_CHANGES, status_changes)
 
+    issuing = Issuing(store, catalog, kafka, signer, derivation, addresses, clock, lambda: uuid4().urn)
+
     async def open_database() -> None:
         await until_answered("MongoDB", mongo.ping, health)
         await store.ensure_indexes()
@@ -57,9 +62,13 @@ def build(settings: IssuerSettings, *, clock: Clock = utc_now) -> FastAPI:
     lifecycle.add("database", open_database, mongo.close)
     lifecycle.add("catalog", catalog.start, catalog.stop)
     lifecycle.add("broker", kafka.start, kafka.stop)
+    lifecycle.add("unpublished", lambda: until_answered("MongoDB or Kafka", issuing.publish_unfinished, health))
     lifecycle.add("consuming", kafka.consume)
     lifecycle.add_loop("status lists", publisher.run)
     app = create_app("Laurel issuer", lifecycle)
     app.state.handlers = (completions, status_changes)
+    if settings.vc_api_token is not None or settings.vc_api_open:
+        token = None if settings.vc_api_open else settings.vc_api_token
+        app.include_router(vc_api.routes(issuing, token, health))
     app.include_router(routes(Intake(catalog, kafka, derivation, addresses, policy, clock, health)))
     return app

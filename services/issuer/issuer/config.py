@@ -6,14 +6,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from laurel.runtime.settings import MongoSettings, Secret, ServiceSettings
+from laurel.runtime.settings import MongoSettings, Secret, ServiceSettings, is_loopback
 
 
 class IssuerSettings(ServiceSettings, MongoSettings):
     """`master_key` is what credential ids, salts and status indexes are derived from: it must never change, or
-    replayed events would become new credentials. `signing_keys_file` holds the members' secret keys."""
+    replayed events would become new credentials. `signing_keys_file` holds the members' secret keys.
+
+    Without `vc_api_token` there is no VC-API issuing; whoever has it may issue anything in every member's name.
+    `vc_api_open` lets everybody, for conformance runs on a machine of one's own."""
 
     mongo_database: str = "laurel_issuer"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -24,6 +27,8 @@ class IssuerSettings(ServiceSettings, MongoSettings):
     status_list_interval_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
     status_list_valid_days: Annotated[int, Field(ge=1, le=90)] = 7
     status_list_ttl_seconds: Annotated[int, Field(ge=1, le=86400)] = 60
+    vc_api_token: Secret | None = None
+    vc_api_open: bool = False
 
     @field_validator("signing_keys_file")
     @classmethod
@@ -36,6 +41,17 @@ class IssuerSettings(ServiceSettings, MongoSettings):
         if found.st_mode & (0o037 if found.st_uid == 0 else 0o077):
             raise ValueError(f"{path} can be read by others than its owner; chmod 600 it")
         return path
+
+    @field_validator("vc_api_open")
+    @classmethod
+    def _local_only(cls, is_open: bool, info: ValidationInfo) -> bool:
+        host, public = info.data.get("http_host", ""), info.data.get("public_url", "")
+        if is_open and not (is_loopback(f"//{host}") and is_loopback(public)):
+            raise ValueError(
+                "would let everybody issue in every member's name: it may be on only where LAUREL_HTTP_HOST and "
+                "LAUREL_PUBLIC_URL are of this machine alone, such as 127.0.0.1"
+            )
+        return is_open
 
     @property
     def clock_skew(self) -> timedelta:

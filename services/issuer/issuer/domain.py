@@ -12,7 +12,14 @@ from pydantic import ValidationError
 
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
-from laurel.contracts.catalog import AchievementPublished, IssuerKey, IssuerPublished, PartnerKey, PartnerPublished
+from laurel.contracts.catalog import (
+    AchievementPublished,
+    Cryptosuite,
+    IssuerKey,
+    IssuerPublished,
+    PartnerKey,
+    PartnerPublished,
+)
 from laurel.contracts.catalog_index import CatalogIndex
 from laurel.contracts.completions import CompletionRecorded
 from laurel.contracts.credentials import StatusPosition
@@ -161,9 +168,13 @@ def check_dates(completion: CompletionRecorded, policy: Policy, now: datetime) -
 
 
 def active_key(issuer: IssuerPublished, held: Callable[[str], bool], now: datetime) -> str | None:
-    """The Multikey to sign with: the member's first key that is in use and that we hold."""
+    """The Multikey to sign with: the member's first key that is in use, fits its cryptosuite and that we hold."""
     usable = (key.public_key_multibase for key in issuer.keys if not _retired(key, now))
-    return next((multikey for multikey in usable if held(multikey)), None)
+    return next((multikey for multikey in usable if held(multikey) and _fits(multikey, issuer.suite)), None)
+
+
+def _fits(multikey: str, suite: Cryptosuite) -> bool:
+    return PublicKey.from_multibase(multikey).type in suite.key_types
 
 
 def _retired(key: IssuerKey | PartnerKey, now: datetime) -> bool:
@@ -189,7 +200,7 @@ def build_credential(
                              description=issuer.description),
         valid_from=created, valid_until=until, awarded_date=completion.completed_at,
         credential_subject=subject,
-        credential_status=tuple(_status_entry(credential_id, addresses, position, purpose) for purpose in Purpose),
+        credential_status=tuple(status_entry(credential_id, addresses, position, purpose) for purpose in Purpose),
         evidence=tuple(
             model.Evidence(id=each.url, name=each.name, narrative=each.narrative) for each in completion.evidence
         ),
@@ -210,11 +221,12 @@ def _achievement(achievement: AchievementPublished) -> model.Achievement:
     )  # fmt: skip
 
 
-def _status_entry(
-    credential_id: str, addresses: Addresses, position: StatusPosition, purpose: Purpose
+def status_entry(
+    address: str, addresses: Addresses, position: StatusPosition, purpose: Purpose
 ) -> model.BitstringStatusListEntry:
+    """Where the bit for one purpose is, for the credential with this public address."""
     return model.BitstringStatusListEntry(
-        id=f"{credential_id}#{purpose.value}", status_purpose=purpose.value,
+        id=f"{address}#{purpose.value}", status_purpose=purpose.value,
         status_list_index=str(position.index),  # a string: Bitstring Status List 1.0 §2.1
         status_list_credential=addresses.status_list(position.family, purpose),
     )  # fmt: skip

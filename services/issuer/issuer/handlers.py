@@ -17,12 +17,13 @@ from issuer.metrics import COMPLETIONS_DECIDED, REJECTIONS
 from issuer.signer import Signer, ToSign
 from issuer.store import Intent, Store
 from laurel.contracts.addresses import Addresses, verification_method
+from laurel.contracts.base import Contract
 from laurel.contracts.catalog import PartnerPublished
 from laurel.contracts.completions import CompletionRejected
 from laurel.contracts.credentials import CredentialIssued, RecipientRecorded
 from laurel.contracts.envelope import Envelope, decode, derived_id, event_type_of
 from laurel.contracts.errors import Code, Rejected
-from laurel.contracts.topics import COMPLETIONS, CREDENTIALS, RECIPIENTS, REJECTED_COMPLETIONS, Message, message
+from laurel.contracts.topics import COMPLETIONS, CREDENTIALS, RECIPIENTS, REJECTED_COMPLETIONS, Message, Topic, message
 from laurel.credentials.lint import lint
 from laurel.runtime import telemetry
 from laurel.runtime.catalog import CatalogView
@@ -80,7 +81,7 @@ class CompletionHandler:
         # 4. New ones get a status position, and what is to be signed is linted and stored before it is signed.
         await self._intend([case for case in cases if case.is_new])
         await self._reject([case for case in cases if case.refusal])
-        # 5. Sign off the event loop. Ed25519 is deterministic, so a replay signs the same bytes.
+        # 5. Sign off the event loop. Every suite is deterministic, so a replay signs the same bytes.
         credentials = await self._sign(cases)
         # 6. Publish what follows from what is stored, and wait for the brokers; then the offsets commit.
         await self.kafka.publish([each for case in cases for each in _messages(case, credentials)])
@@ -181,7 +182,7 @@ class CompletionHandler:
         return Intent(
             credential_id=case.credential_id, event_source=accepted.event.source, event_id=accepted.event.id,
             digest=domain.digest(accepted.event), record=case.key, partner=accepted.partner.id, issuer=issuer.id,
-            achievement=accepted.achievement.id, position=position, multikey=multikey,
+            achievement=accepted.achievement.id, position=position, multikey=multikey, cryptosuite=issuer.suite,
             verification_method=verification_method(issuer.did, multikey), created=created, document=document,
         )  # fmt: skip
 
@@ -205,9 +206,7 @@ class CompletionHandler:
 
     async def _sign(self, cases: Sequence[_Case]) -> dict[str, dict[str, Any]]:
         intents = {case.credential_id: case.intent for case in cases if case.intent}
-        signed = await self.signer.sign_all(
-            [ToSign(each.document, each.multikey, each.verification_method, each.created) for each in intents.values()]
-        )
+        signed = await self.signer.sign_all([to_sign(each) for each in intents.values()])
         return dict(zip(intents, signed, strict=True))
 
 
@@ -268,20 +267,31 @@ def _issued(case: _Case, intent: Intent, credential: dict[str, Any]) -> list[Mes
     # A record that is refused today can have earned a credential before.
     completion = case.accepted.completion if case.accepted else domain.read_completion(case.event)
     learner = completion.learner
-    issued = CredentialIssued(
-        id=intent.credential_id, credential=credential, issuer=intent.issuer, achievement=intent.achievement,
-        partner=intent.partner, status=intent.position, issued_at=intent.created,
-    )  # fmt: skip
     recipient = RecipientRecorded(
         credential=intent.credential_id, name=learner.name, email=learner.email, language=learner.language
     )
-    outgoing = []
-    for topic, body in ((CREDENTIALS, issued), (RECIPIENTS, recipient)):
-        event_id = derived_id(intent.event_source, intent.event_id, next(iter(topic.events)))
-        outgoing.append(
-            message(topic, body, key=intent.credential_id, event_id=event_id, source=SOURCE, time=intent.created)
-        )
-    return outgoing
+    return [issued_message(intent, credential), _follows(intent, RECIPIENTS, recipient)]
+
+
+def to_sign(intent: Intent) -> ToSign:
+    """An intent as the signer takes it."""
+    return ToSign(
+        intent.document, intent.multikey, intent.verification_method, intent.cryptosuite, intent.created
+    )  # fmt: skip
+
+
+def issued_message(intent: Intent, credential: dict[str, Any]) -> Message:
+    """`credential.issued` for an intent; the same intent always gives the same bytes."""
+    body = CredentialIssued(
+        id=intent.credential_id, address=intent.address, credential=credential, issuer=intent.issuer,
+        achievement=intent.achievement, partner=intent.partner, status=intent.position, issued_at=intent.created,
+    )  # fmt: skip
+    return _follows(intent, CREDENTIALS, body)
+
+
+def _follows(intent: Intent, topic: Topic, body: Contract) -> Message:
+    event_id = derived_id(intent.event_source, intent.event_id, next(iter(topic.events)))
+    return message(topic, body, key=intent.credential_id, event_id=event_id, source=SOURCE, time=intent.created)
 
 
 def _rejected(case: _Case, body: CompletionRejected) -> Message:

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from issuer.domain import active_key
 from laurel.contracts.base import Contract, Slug
-from laurel.contracts.catalog import IssuerPublished
+from laurel.contracts.catalog import Cryptosuite, IssuerPublished
 from laurel.contracts.errors import Code
 from laurel.credentials.errors import CredentialError
 from laurel.credentials.keys import SigningKey
@@ -35,6 +35,7 @@ class ToSign:
     document: dict[str, Any]
     multikey: str
     verification_method: str
+    cryptosuite: Cryptosuite
     created: datetime
 
 
@@ -57,7 +58,8 @@ class Signer:
         """The Multikey to sign with for a member. Raises Poison(ISSUER_NOT_READY) when none in use is held."""
         multikey = active_key(issuer, self.holds, now)
         if multikey is None:
-            raise Poison(Code.ISSUER_NOT_READY, f"the signing keys file has no key in use of the member {issuer.id}")
+            raise Poison(Code.ISSUER_NOT_READY, f"the signing keys file has no key in use of the member {issuer.id} "
+                         f"that signs with {issuer.suite.value}")  # fmt: skip
         return multikey
 
     def holds(self, multikey: str) -> bool:
@@ -79,5 +81,5 @@ class Signer:
     def _sign(self, each: ToSign) -> dict[str, Any]:
         return sign(
             each.document, key=self._keys[each.multikey], verification_method=each.verification_method,
-            created=each.created,
+            created=each.created, cryptosuite=each.cryptosuite.value,
         )  # fmt: skip

@@ -196,7 +196,7 @@ class StatusListPublisher:
                 raise Transient(f"the catalog has no member {family.issuer} yet")
             multikey = self._signer.key_for(issuer, now)
             if family.seal is None:
-                seal = Seal(multikey, family.changed_at + self._valid, self._ttl_ms)
+                seal = Seal(multikey, family.changed_at + self._valid, self._ttl_ms, issuer.suite)
                 await self._store.seal(family.name, family.version, seal)
             else:
                 # Under this version there may be a list on the topic, and we can no longer make the same one.
@@ -208,10 +208,11 @@ class StatusListPublisher:
 
     async def _messages(self, family: Family) -> list[Message]:
         assert family.seal is not None
-        method = verification_method(self._addresses.did(family.issuer), family.seal.multikey)
-        unsigned = [self._unsigned(family, family.seal, purpose) for purpose in Purpose]
+        seal = family.seal
+        method = verification_method(self._addresses.did(family.issuer), seal.multikey)
+        unsigned = [self._unsigned(family, seal, purpose) for purpose in Purpose]
         signed = await self._signer.sign_all(
-            [ToSign(each, family.seal.multikey, method, family.changed_at) for each in unsigned]
+            [ToSign(each, seal.multikey, method, seal.cryptosuite, family.changed_at) for each in unsigned]
         )
         return [self._message(family, purpose, credential) for purpose, credential in zip(Purpose, signed, strict=True)]
 

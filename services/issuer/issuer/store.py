@@ -7,9 +7,19 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import orjson
+
+from laurel.contracts.catalog import DEFAULT_CRYPTOSUITE, Cryptosuite
 from laurel.contracts.completions import CompletionRejected
 from laurel.contracts.credentials import StatusPosition
-from laurel.runtime.mongo import BulkWriteError, Collection, Database, ReturnDocument, duplicates_only
+from laurel.runtime.mongo import (
+    BulkWriteError,
+    Collection,
+    Database,
+    DuplicateKeyError,
+    ReturnDocument,
+    duplicates_only,
+)
 
 _CHUNK = 100  # ids a look-up
 
@@ -19,21 +29,25 @@ class Intent:
     """What was decided to be signed, and what of it was drawn: `created` and the status position.
 
     `digest` and `record` tell which event and which record of it made it; signing it again gives the same bytes.
+    What was asked for through the VC-API comes from no record, partner or achievement; its `digest` is of the
+    credential as it was asked for, and it has an `address` where it was given an id of another kind.
     """
 
     credential_id: str
     event_source: str
     event_id: str
     digest: str
-    record: str
-    partner: str
     issuer: str
-    achievement: str
     position: StatusPosition
     multikey: str
     verification_method: str
+    cryptosuite: Cryptosuite
     created: datetime
     document: dict[str, Any]
+    record: str | None = None
+    partner: str | None = None
+    achievement: str | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,7 @@ class Seal:
     multikey: str
     valid_until: datetime
     ttl_ms: int
+    cryptosuite: Cryptosuite = DEFAULT_CRYPTOSUITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,7 @@ class Store:
     async def ensure_indexes(self) -> None:
         """Make the indexes that look-ups need; safe to repeat."""
         await self._families.create_index("unpublished", sparse=True)
+        await self._intents.create_index("unpublished", sparse=True)
 
     # Intents
 
@@ -101,6 +117,22 @@ class Store:
                 raise
             return await self.intents([each.credential_id for each in intents])
         return {each.credential_id: each for each in intents}
+
+    async def add_request(self, intent: Intent) -> Intent:
+        """Store what was asked for through the VC-API, as yet unpublished; what stood there before stands."""
+        try:
+            await self._intents.insert_one({**_intent_row(intent), "unpublished": True})
+        except DuplicateKeyError:
+            return (await self.intents([intent.credential_id]))[intent.credential_id]
+        return intent
+
+    async def published(self, credential_id: str) -> None:
+        """Note that an intent's credential is on the topic."""
+        await self._intents.update_one({"_id": credential_id}, {"$unset": {"unpublished": ""}})
+
+    async def unpublished_requests(self) -> list[Intent]:
+        """Intents whose credential may not be on the topic, and for which no record comes back."""
+        return [_intent(row) async for row in self._intents.find({"unpublished": True})]
 
     async def reserve(self, issuer: str, count: int) -> int:
         """The first of `count` sequence numbers of an issuer that nobody else gets; abandoned ones stay unused."""
@@ -160,7 +192,8 @@ class Store:
     async def seal(self, name: str, version: int, seal: Seal) -> None:
         """Seal a version, unless it was sealed before or is no longer the newest."""
         await self._families.update_one(
-            {"_id": name, "version": version, "seal": None}, {"$set": {"seal": asdict(seal)}}
+            {"_id": name, "version": version, "seal": None},
+            {"$set": {"seal": asdict(seal) | {"cryptosuite": seal.cryptosuite.value}}},
         )
 
     async def mark_published(self, name: str, version: int) -> bool:
@@ -184,9 +217,12 @@ def _intent_row(intent: Intent) -> dict[str, Any]:
     return {
         "_id": intent.credential_id, "event": {"source": intent.event_source, "id": intent.event_id},
         "digest": intent.digest, "record": intent.record, "partner": intent.partner,
-        "issuer": intent.issuer, "achievement": intent.achievement, "position": intent.position.model_dump(),
-        "multikey": intent.multikey, "verification_method": intent.verification_method, "created": intent.created,
-        "document": intent.document,
+        "issuer": intent.issuer, "achievement": intent.achievement, "address": intent.address,
+        "position": intent.position.model_dump(), "multikey": intent.multikey,
+        "verification_method": intent.verification_method, "cryptosuite": intent.cryptosuite.value,
+        "created": intent.created,
+        # As text: a database has its own ideas about the names of members, and about numbers.
+        "document": orjson.dumps(intent.document).decode(),
     }  # fmt: skip
 
 
@@ -194,15 +230,21 @@ def _intent(row: dict[str, Any]) -> Intent:
     return Intent(
         credential_id=row["_id"], event_source=row["event"]["source"], event_id=row["event"]["id"],
         digest=row["digest"], record=row["record"], partner=row["partner"],
-        issuer=row["issuer"], achievement=row["achievement"], position=StatusPosition(**row["position"]),
-        multikey=row["multikey"], verification_method=row["verification_method"], created=row["created"],
-        document=row["document"],
+        issuer=row["issuer"], achievement=row["achievement"], address=row.get("address"),
+        position=StatusPosition(**row["position"]), multikey=row["multikey"],
+        verification_method=row["verification_method"], cryptosuite=_suite(row), created=row["created"],
+        document=orjson.loads(row["document"]) if isinstance(row["document"], str) else row["document"],
     )  # fmt: skip
+
+
+def _suite(row: dict[str, Any]) -> Cryptosuite:
+    """What it is signed with; before there was a choice, nothing was stored."""
+    return Cryptosuite(row.get("cryptosuite", DEFAULT_CRYPTOSUITE))
 
 
 def _family(row: dict[str, Any]) -> Family:
     return Family(
         name=row["_id"], issuer=row["issuer"], version=row["version"], changed_at=row["changed_at"],
         bits=row["bits"], versions=row["versions"], published=row["published"],
-        seal=None if row["seal"] is None else Seal(**row["seal"]),
+        seal=None if row["seal"] is None else Seal(**row["seal"] | {"cryptosuite": _suite(row["seal"])}),
     )  # fmt: skip

@@ -134,8 +134,14 @@ def counterpart_id(delivery: Delivery) -> str:
     return delivery_id(delivery.credential, other)
 
 
+def is_earned(event: CredentialIssued | StatusChanged) -> bool:
+    """Whether a completion earned the credential: only then is there a learner to tell."""
+    return event.achievement is not None
+
+
 def on_issued(event: CredentialIssued, now: datetime, trace: Mapping[str, str]) -> Delivery:
-    """What a new credential leads to."""
+    """What a new credential that was earned leads to."""
+    assert event.achievement is not None
     return Delivery(
         id=delivery_id(event.id, Occasion.ISSUED), credential=event.id, occasion=Occasion.ISSUED, issuer=event.issuer,
         achievement=event.achievement, since=event.issued_at, created_at=now, due_at=now, trace=trace,
@@ -143,12 +149,13 @@ def on_issued(event: CredentialIssued, now: datetime, trace: Mapping[str, str]) 
 
 
 def is_told(event: StatusChanged) -> bool:
-    """Whether a change of status leads to a mail: a revocation, which is final, and nothing else."""
-    return event.state is State.REVOKED
+    """Whether a change of status leads to a mail: the revocation, which is final, of what a learner has earned."""
+    return event.state is State.REVOKED and is_earned(event)
 
 
 def on_revoked(event: StatusChanged, now: datetime, trace: Mapping[str, str]) -> Delivery:
-    """What a revocation leads to."""
+    """What the revocation of a credential that was earned leads to."""
+    assert event.achievement is not None
     return Delivery(
         id=delivery_id(event.credential, Occasion.REVOKED), credential=event.credential, occasion=Occasion.REVOKED,
         issuer=event.issuer, achievement=event.achievement, since=event.changed_at, reason=event.reason,

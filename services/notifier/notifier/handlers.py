@@ -13,7 +13,7 @@ from laurel.contracts.status import StatusChanged
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from laurel.runtime.record import Record, read_event
-from notifier.domain import Missing, Recipient, delivery_id, is_told, on_issued, on_revoked
+from notifier.domain import Missing, Recipient, delivery_id, is_earned, is_told, on_issued, on_revoked
 from notifier.store import Store
 
 
@@ -33,12 +33,12 @@ class Handlers:
         self._clock = clock
 
     async def credentials(self, records: Sequence[Record]) -> None:
-        """`credentials.v1`: a delivery for each new credential. Raises Poison."""
+        """`credentials.v1`: a delivery for each new credential that was earned. Raises Poison."""
         now = self._clock()
         rows = [
             on_issued(body, now, _trace(record))
             for record, _, body in _events(records)
-            if isinstance(body, CredentialIssued)
+            if isinstance(body, CredentialIssued) and is_earned(body)
         ]
         await self._store.add_deliveries(rows)
         self._wake()

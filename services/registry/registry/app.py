@@ -13,13 +13,15 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle, Step
 from laurel.runtime.mongo import Mongo
+from registry import vc_api
 from registry.announcer import Announcer, Heartbeat
-from registry.api import admin_router
+from registry.api import admin_router, let_in
 from registry.config import RegistrySettings
 from registry.handlers import Handlers
 from registry.outcomes import Outcomes
 from registry.pages.routes import PublicRecord
 from registry.publisher import CatalogPublisher
+from registry.status_requests import StatusRequests
 from registry.store import Store
 
 SERVICE = "registry"
@@ -57,9 +59,9 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     lifecycle.add_loop("heartbeat", heartbeat.run)
 
     app = web.create_app("Laurel registry", lifecycle, body_limit=_BODY_LIMIT)
-    app.include_router(
-        admin_router(token=settings.admin_token, health=health, store=store, catalog=catalog, outcomes=outcomes,
-                     publish=kafka.publish, clock=clock)
-    )  # fmt: skip
+    changes = StatusRequests(store, outcomes, kafka.publish, clock)
+    guarded = let_in(settings.admin_token, health)
+    app.include_router(admin_router(store, catalog, changes, guarded))
+    app.include_router(vc_api.routes(store, changes, guarded))
     app.include_router(PublicRecord(store, addresses, clock).router())
     return app

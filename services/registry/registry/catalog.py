@@ -92,6 +92,8 @@ def plan(catalog: Catalog, stored: Mapping[str, StoredEntry], addresses: Address
         Rejected: CATALOG_CONFLICT or INVALID_BODY; then nothing may be applied.
     """
     _check_keys(catalog)
+    for number, issuer in enumerate(catalog.issuers):
+        _check_suite(number, issuer, now)
     entries = [_planned(kind, body, stored, now) for kind, body in _bodies(catalog, addresses)]
     for number, achievement in enumerate(catalog.achievements):
         before = stored.get(entry_key(Kind.ACHIEVEMENT, achievement.id))
@@ -153,6 +155,18 @@ def _check_keys(catalog: Catalog) -> None:
             if isinstance(key, PartnerKey) and held.type is not KeyType.ED25519:
                 raise Rejected(Code.INVALID_BODY, pointer, f"{pointer} is of {held.type.value}, but partners sign "
                                "their events with Ed25519: make a key of that type.")  # fmt: skip
+
+
+def _check_suite(number: int, issuer: Issuer, now: datetime) -> None:
+    """A member that signs must be able to, in its suite. One with no key in use signs no more, and may stay."""
+    used = [key for key in issuer.keys if key.retired is None or key.retired > now]
+    types = {PublicKey.from_multibase(key.public_key_multibase).type for key in used}
+    wanted = issuer.suite.key_types
+    if types and types.isdisjoint(wanted):
+        kinds = " or ".join(each.value for each in wanted)
+        raise _conflict(f"/issuers/{number}/cryptosuite", f"The member {issuer.id!r} signs with {issuer.suite.value}, "
+                        f"which needs a key of {kinds}, and has none in use: add one to its keys, or choose another "
+                        "cryptosuite.")  # fmt: skip
 
 
 def _check_issuer(number: int, issuer: Issuer, held: IssuerPublished, addresses: Addresses) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -20,10 +21,11 @@ from laurel.contracts.status import Action, Purpose, State, StatusChanged, Statu
 from laurel.contracts.status import list_id as list_id_of
 from laurel.contracts.topics import STATUS_CHANGES, Message, message
 from laurel.credentials.errors import CredentialError
-from laurel.credentials.form import issuer_id
+from laurel.credentials.form import issuer_id, members
 from laurel.credentials.keys import PublicKey, VerificationMethod
-from laurel.credentials.lint import lint
+from laurel.credentials.lint import lint, lint_generic
 from laurel.credentials.proofs import proofs_of, verify_proof
+from laurel.credentials.status_list import is_bitstring_entry
 from registry.rows import Applied, HistoryEntry, StoredCredential, StoredList, StoredRequest
 
 SOURCE = "urn:laurel:registry"
@@ -40,12 +42,16 @@ def registration(
     Raises:
         Rejected: PROOF_REFUSED, since the registry trusts nobody upstream.
     """
-    token = body.id.removeprefix(addresses.credential(""))
-    if not _TOKEN.fullmatch(token) or body.id != addresses.credential(token):
-        raise _unproven("/id", f"The credential's id must be {addresses.credential('')} and a token.")
+    address = body.address or body.id
+    token = address.removeprefix(addresses.credential(""))
+    if not _TOKEN.fullmatch(token) or address != addresses.credential(token):
+        where = "/id" if body.address is None else "/address"
+        raise _unproven(where, f"The credential's address must be {addresses.credential('')} and a token.")
+    if body.address is not None and body.id.startswith(_ours(addresses)):
+        raise _unproven("/id", "An id under this registry's address is an address itself and needs no other.")
     if body.credential.get("id") != body.id:
         raise _unproven("/credential/id", "The document's id must be the event's.")
-    check_proof(body.credential, body.issuer, issuer)
+    check_proof(body.credential, body.issuer, issuer, lint if _is_earned(body) else lint_generic)
     _check_position(body, addresses)
     document = orjson.dumps(body.credential).decode()
     first = HistoryEntry(version=1, state=State.ACTIVE, at=body.issued_at, by="issuer", request=cause)
@@ -56,7 +62,19 @@ def registration(
     )  # fmt: skip
 
 
-def check_proof(document: dict[str, Any], slug: str, issuer: IssuerPublished | None) -> None:
+def _is_earned(body: CredentialIssued) -> bool:
+    """Whether a completion earned it; the others were asked for through the VC-API and may be of any kind."""
+    return body.achievement is not None
+
+
+def _ours(addresses: Addresses) -> str:
+    return f"{addresses.public_url}/"
+
+
+def check_proof(
+    document: dict[str, Any], slug: str, issuer: IssuerPublished | None,
+    check: Callable[[dict[str, Any]], None] = lint,
+) -> None:  # fmt: skip
     """Raise Rejected(PROOF_REFUSED) unless the document is one Laurel signs and `issuer` (found for `slug`) signed it.
 
     A retired key counts for what it signed before it was retired.
@@ -64,7 +82,7 @@ def check_proof(document: dict[str, Any], slug: str, issuer: IssuerPublished | N
     if issuer is None:
         raise _unproven("/issuer", f"The catalog has no issuer {slug!r}.")
     try:
-        lint(document)
+        check(document)
         if issuer_id(document) != issuer.did:
             raise _unproven("/credential/issuer", f"The document's issuer must be {issuer.did}.")
         for proof in proofs_of(document):
@@ -93,15 +111,22 @@ def _method(issuer: IssuerPublished, named: str) -> VerificationMethod:
 
 def _check_position(body: CredentialIssued, addresses: Addresses) -> None:
     """A change of status sets the bit at the event's position, so that must be where the document points."""
-    if "OpenBadgeCredential" not in body.credential["type"]:
-        raise _unproven("/credential/type", "The document must be an OpenBadgeCredential.")
-    for number, entry in enumerate(body.credential["credentialStatus"]):
-        wanted = addresses.status_list(body.status.family, Purpose(entry["statusPurpose"]))
-        if (entry["statusListCredential"], entry["statusListIndex"]) != (wanted, str(body.status.index)):
+    entries = list(members(body.credential, "credentialStatus"))
+    if _is_earned(body):
+        if "OpenBadgeCredential" not in body.credential["type"]:
+            raise _unproven("/credential/type", "The document must be an OpenBadgeCredential.")
+    else:
+        entries = [each for each in entries if is_bitstring_entry(each[1])]
+    due = {purpose.value: addresses.status_list(body.status.family, purpose) for purpose in Purpose}
+    for here, entry in entries:
+        wanted = due.get(entry.get("statusPurpose"))
+        if (entry.get("statusListCredential"), entry.get("statusListIndex")) != (wanted, str(body.status.index)):
             raise _unproven(
-                f"/credential/credentialStatus/{number}", f"The status entry must point to index {body.status.index} "
-                f"of {wanted}.",
+                f"/credential{here}", f"The status entry must point to index {body.status.index} of "
+                f"{wanted or 'a list for revocation or suspension'}.",
             )  # fmt: skip
+    if sorted(entry["statusPurpose"] for _, entry in entries) != sorted(due):
+        raise _unproven("/credential/credentialStatus", "The document needs one status entry for each purpose.")
 
 
 def content_digest(document: dict[str, Any]) -> str:
@@ -229,7 +254,7 @@ class Standing(StrEnum):
     PENDING = "not yet valid"
 
 
-def standing(state: State, valid_from: datetime, valid_until: datetime | None, now: datetime) -> Standing:
+def standing(state: State, valid_from: datetime | None, valid_until: datetime | None, now: datetime) -> Standing:
     """Where a credential stands at `now`; what is final comes first."""
     if state is State.REVOKED:
         return Standing.REVOKED
@@ -237,4 +262,4 @@ def standing(state: State, valid_from: datetime, valid_until: datetime | None, n
         return Standing.EXPIRED
     if state is State.SUSPENDED:
         return Standing.SUSPENDED
-    return Standing.PENDING if valid_from > now else Standing.ACTIVE
+    return Standing.PENDING if valid_from is not None and valid_from > now else Standing.ACTIVE

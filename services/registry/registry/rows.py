@@ -21,15 +21,19 @@ class HistoryEntry(Contract):
 
 
 class StoredCredential(Contract):
-    """A registered credential. `document` is the signed JSON as it is served; the newest history entry is current."""
+    """A registered credential. `document` is the signed JSON as it is served; the newest history entry is current.
+
+    `token` is the end of its public address, and of its id too unless it was asked for under an id of another kind.
+    What no completion earned has neither achievement nor partner.
+    """
 
     id: CredentialId
     token: str
     document: str
     digest: Digest
     issuer: Slug
-    achievement: Slug
-    partner: Slug
+    achievement: Slug | None = None
+    partner: Slug | None = None
     position: StatusPosition
     state: State
     version: int

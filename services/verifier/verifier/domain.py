@@ -13,6 +13,7 @@ from laurel.contracts.status import Purpose, State
 from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
 from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.report import NOT_CHECKED, Outcome, Step, Verification, good, open_question
+from laurel.credentials.status_list import is_bitstring_entry
 
 REGISTRATION = "registration"
 UNKNOWN_CREDENTIAL = "UNKNOWN_CREDENTIAL"
@@ -106,7 +107,9 @@ def registration(
         detail = "The registry has no such credential; if it was issued seconds ago, try again in a moment."
         return open_question(REGISTRATION, UNKNOWN_CREDENTIAL, detail)
     due = [(addresses.status_list(standing.family, each), str(standing.index)) for each in Purpose]
-    found = [(entry.get("statusListCredential"), entry.get("statusListIndex")) for entry in entries]
+    # What was asked for through the VC-API may have entries of other kinds besides.
+    lists = [entry for entry in entries if is_bitstring_entry(entry)]
+    found = [(entry.get("statusListCredential"), entry.get("statusListIndex")) for entry in lists]
     if standing.issuer != issuer or len(found) != len(due) or any(place not in found for place in due):
         detail = "The registry has another credential under this id, with another issuer or other status entries."
         return open_question(REGISTRATION, UNKNOWN_CREDENTIAL, detail)

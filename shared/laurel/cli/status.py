@@ -99,7 +99,7 @@ def _request(
     action: str, credential: str, reason: str, by: str | None, request_id: str | None, registry: str, token: str,
     as_json: bool,
 ) -> None:  # fmt: skip
-    if urlsplit(credential).scheme not in ("http", "https"):
+    if not urlsplit(credential).scheme:
         raise WrongUse("Give the credential's whole id, as it stands in the credential: https://.../credentials/...")
     body = {
         "credential": credential, "action": action, "reason": reason, "requestedBy": by or _login(),
@@ -125,7 +125,9 @@ def _with_request(error: Refused, request_id: str) -> Refused:
 
 
 def _token_of(credential: str) -> str:
-    """The last part of a credential's id, or what was given where it is that already."""
+    """The last part of a credential's address, or what was given where it is that already, or a URN."""
+    if urlsplit(credential).scheme == "urn":
+        return credential
     token = urlsplit(credential).path.rstrip("/").rpartition("/")[2]
     if not token:
         raise WrongUse(f"{credential!r} is not a credential's id: give https://.../credentials/...")

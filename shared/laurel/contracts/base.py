@@ -97,7 +97,10 @@ Uri = Annotated[
     AfterValidator(_iri),
 ]  # fmt: skip
 Did = Annotated[str, Field(min_length=8, max_length=500, pattern=r'^did:[a-z0-9]+:[^\s#?<>"]+$')]
-CredentialId = Annotated[str, Field(min_length=8, max_length=500, json_schema_extra=_WEB), AfterValidator(_http_url)]
+CredentialId = Annotated[
+    str, Field(min_length=3, max_length=500, pattern=r'^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$'), _CLEAN,
+    AfterValidator(_iri),
+]  # fmt: skip
 Multikey = Annotated[str, Field(pattern=r"^z[1-9A-HJ-NP-Za-km-z]{40,80}$")]
 Language = Annotated[str, Field(max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Score = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f]+$"), _CLEAN]

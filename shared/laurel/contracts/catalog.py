@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from laurel.contracts.base import Contract, Did, Digest, Email, Language, Line, Moment, Multikey, Slug, Text, Uri, Url
+from laurel.credentials.keys import KeyType
+
+
+class Cryptosuite(StrEnum):
+    """How a member signs: the Data Integrity cryptosuites that Laurel issues with."""
+
+    EDDSA_RDFC_2022 = "eddsa-rdfc-2022"
+    EDDSA_JCS_2022 = "eddsa-jcs-2022"
+    ECDSA_RDFC_2019 = "ecdsa-rdfc-2019"
+    ECDSA_JCS_2019 = "ecdsa-jcs-2019"
+
+    @property
+    def key_types(self) -> tuple[KeyType, ...]:
+        """The types of key that sign in this suite."""
+        return (KeyType.ED25519,) if self.startswith("eddsa") else (KeyType.P256, KeyType.P384)
+
+
+DEFAULT_CRYPTOSUITE = Cryptosuite.EDDSA_RDFC_2022
 
 
 class IssuerKey(Contract):
@@ -58,7 +77,14 @@ class Issuer(Contract):
     email: Email | None = None
     """Where the member can be written to."""
     keys: Annotated[tuple[IssuerKey, ...], Field(min_length=1, max_length=32)]
-    """The member's signing keys; the first in use whose secret the issuer holds signs."""
+    """The member's signing keys; the first in use that fits the suite and whose secret the issuer holds signs."""
+    cryptosuite: Cryptosuite | None = None
+    """How the member signs; absent: `eddsa-rdfc-2022`. The suites of ECDSA need a key of P-256 or P-384."""
+
+    @property
+    def suite(self) -> Cryptosuite:
+        """The suite that the member has chosen, or the default."""
+        return self.cryptosuite or DEFAULT_CRYPTOSUITE
 
 
 class Partner(Contract):

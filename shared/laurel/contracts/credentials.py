@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from laurel.contracts.base import Contract, CredentialId, Email, Language, Line, Moment, Slug
+from laurel.contracts.base import Contract, CredentialId, Email, Language, Line, Moment, Slug, Url
 
 
 class StatusPosition(Contract):
@@ -19,22 +19,28 @@ class StatusPosition(Contract):
 
 
 class CredentialIssued(Contract):
-    """A signed credential and what the registry needs to file it. No personal data: the subject is a salted hash."""
+    """A signed credential and what the registry needs to file it.
+
+    One that a completion earned is an Open Badge without personal data: its subject is a salted hash. One that was
+    asked for through the VC-API has neither achievement nor partner, and says what its requester put into it.
+    """
 
     id: CredentialId
-    """The credential's id and public address."""
+    """The credential's id; it is its public address too, unless `address` is given."""
+    address: Url | None = None
+    """Its public address, where its requester gave it an id of another kind, such as a URN."""
     credential: dict[str, Any]
-    """The credential itself: an Open Badges 3.0 credential with an `eddsa-rdfc-2022` proof."""
+    """The credential itself, with its Data Integrity proof in the member's suite."""
     issuer: Slug
     """The id of the member that issues it."""
-    achievement: Slug
-    """The id of the achievement."""
-    partner: Slug
-    """The id of the partner that reported the completion."""
+    achievement: Slug | None = None
+    """The id of the achievement; absent for one that was asked for through the VC-API."""
+    partner: Slug | None = None
+    """The id of the partner that reported the completion; absent for one asked for through the VC-API."""
     status: StatusPosition
     """Where its status bits are."""
     issued_at: Moment
-    """When it was issued: its `validFrom`."""
+    """When it was issued."""
 
 
 class RecipientRecorded(Contract):

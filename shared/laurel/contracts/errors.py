@@ -43,6 +43,9 @@ class Code(StrEnum):
     NOT_FOUND = "LRL-3004"
     CATALOG_CONFLICT = "LRL-3005"
     NOT_READY = "LRL-3006"
+    METHOD_NOT_ALLOWED = "LRL-3007"
+    NOT_THE_ISSUER = "LRL-3008"
+    CREDENTIAL_ID_REUSED = "LRL-3009"
 
     UNEXPECTED_FAILURE = "LRL-4001"
     CREDENTIAL_CONFLICT = "LRL-4002"
@@ -69,7 +72,7 @@ _MEANINGS = {
     Code.DATE_TOO_OLD: "The completion lies further back than is accepted.",
     Code.DUPLICATE_EVENT: "The same event came before; its credential stands and no second one was made.",
     Code.EVENT_ID_REUSED: "An event with this source and id came before with other content.",
-    Code.ISSUER_NOT_READY: "The member that owns the achievement has no usable signing key here.",
+    Code.ISSUER_NOT_READY: "The member that is to issue has no usable signing key here.",
     Code.UNKNOWN_CREDENTIAL: "The registry has no such credential.",
     Code.TRANSITION_NOT_ALLOWED: "The credential's state does not allow this change.",
     Code.STATUS_NOT_YOURS: "The caller may not change this credential's status.",
@@ -80,6 +83,9 @@ _MEANINGS = {
     Code.NOT_FOUND: "There is nothing at this address.",
     Code.CATALOG_CONFLICT: "The catalog contradicts itself or what was published before.",
     Code.NOT_READY: "The service cannot answer yet.",
+    Code.METHOD_NOT_ALLOWED: "The address does not take this HTTP method.",
+    Code.NOT_THE_ISSUER: "The credential's issuer is no member that this Laurel issues for.",
+    Code.CREDENTIAL_ID_REUSED: "A credential with this id was issued before with other content.",
     Code.UNEXPECTED_FAILURE: "Handling the record failed for a reason nobody foresaw.",
     Code.CREDENTIAL_CONFLICT: "A credential with this id is registered with other content.",
     Code.PROOF_REFUSED: "A credential or list from the issuer did not verify against the catalog.",

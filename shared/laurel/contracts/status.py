@@ -56,8 +56,8 @@ class StatusChanged(Contract):
     """The credential's id."""
     issuer: Slug
     """The id of the member that issued it."""
-    achievement: Slug
-    """The id of its achievement."""
+    achievement: Slug | None = None
+    """The id of its achievement; absent for one that was asked for through the VC-API."""
     status: StatusPosition
     """Where its status bits are."""
     state: State

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from laurel.credentials.contexts import CREDENTIALS_V2, OPEN_BADGES, OPEN_BADGES_EXTENSIONS
 from laurel.credentials.errors import CredentialError, LintError, StatusListError
-from laurel.credentials.form import check_form
+from laurel.credentials.form import check_form, types_of
 from laurel.credentials.model import OpenBadgeCredential
 from laurel.credentials.status_list import MINIMUM_LENGTH, decode
 from laurel.credentials.terms import context_urls
@@ -35,6 +35,22 @@ def lint(document: dict[str, Any]) -> None:
         raise
     except CredentialError as error:
         raise LintError(error.detail, pointer=error.pointer, code=error.code) from error
+
+
+def lint_generic(document: dict[str, Any]) -> None:
+    """Raise LintError, with a pointer, unless `document` is a credential that Laurel signs on request.
+
+    That is any credential of VC 2.0 but a status list. Another's status entries may be there beside Laurel's. It may
+    have its proof, which is not verified here.
+    """
+    try:
+        check_form(document)
+    except CredentialError as error:
+        raise LintError(error.detail, pointer=error.pointer, code=error.code) from error
+    if context_urls(document)[0] != CREDENTIALS_V2:
+        raise LintError(f"Only VC 2.0 is signed: @context must begin with {CREDENTIALS_V2}.", pointer="/@context")
+    if "BitstringStatusListCredential" in types_of(document):
+        raise LintError("Status lists are made by Laurel itself and not on request.", pointer="/type")
 
 
 def _lint_badge(document: dict[str, Any]) -> None:

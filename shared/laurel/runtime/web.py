@@ -23,12 +23,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from laurel.contracts.errors import Code, Rejected, pointer_of
+from laurel.runtime import openapi
+from laurel.runtime.faults import is_transient
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
 
-PROBLEM = "application/problem+json"
+PROBLEM = openapi.PROBLEM
 BODY_LIMIT = 1024 * 1024
 _STATUS = {
     Code.UNAUTHORIZED: 401,
@@ -40,10 +42,13 @@ _STATUS = {
     Code.TRANSITION_NOT_ALLOWED: 409,
     Code.REQUEST_ID_REUSED: 409,
     Code.EVENT_ID_REUSED: 409,
+    Code.CREDENTIAL_ID_REUSED: 409,
     Code.STATUS_NOT_YOURS: 403,
     Code.SOURCE_NOT_REGISTERED: 403,
     Code.ACHIEVEMENT_NOT_ALLOWED: 403,
     Code.NOT_READY: 503,
+    Code.ISSUER_NOT_READY: 503,
+    Code.METHOD_NOT_ALLOWED: 405,
     Code.INVALID_BODY: 400,
     Code.MALFORMED_EVENT: 400,
 }
@@ -73,21 +78,44 @@ def create_app(title: str, lifecycle: Lifecycle, *, body_limit: int = BODY_LIMIT
     _add_operations(app, lifecycle)
     _add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=body_limit)
+    openapi.complete(app)
     return app
 
 
+def _told(what: str) -> openapi.Responses:
+    schema = {
+        "type": "object",
+        "required": [what, "reasons"],
+        "properties": {
+            what: {"type": "boolean"},
+            "reasons": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+    }
+    return {
+        status: openapi.answer(text, "application/json", schema=schema)
+        for status, text in ((200, "It is."), (503, "It is not, for these reasons."))
+    }
+
+
 def _add_operations(app: FastAPI, lifecycle: Lifecycle) -> None:
-    @app.get("/livez", tags=["operations"], summary="Whether the process should be left running")
+    @app.get(
+        "/livez", tags=["operations"], summary="Whether the process should be left running", responses=_told("live")
+    )
     async def livez() -> JSONResponse:
         reasons = lifecycle.health.not_live()
         return JSONResponse({"live": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
-    @app.get("/readyz", tags=["operations"], summary="Whether the process can do its work now")
+    @app.get(
+        "/readyz", tags=["operations"], summary="Whether the process can do its work now", responses=_told("ready")
+    )
     async def readyz() -> JSONResponse:
         reasons = lifecycle.health.not_ready()
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
-    @app.get("/metrics", tags=["operations"], summary="Prometheus metrics", response_class=Response)
+    @app.get(
+        "/metrics", tags=["operations"], summary="Prometheus metrics", response_class=Response,
+        responses={200: openapi.answer("All of them.", "text/plain", schema={"type": "string"})},
+    )  # fmt: skip
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -108,10 +136,12 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = {404: Code.NOT_FOUND, 405: Code.NOT_FOUND, 413: Code.BODY_TOO_LARGE}.get(
+        code = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_TOO_LARGE}.get(
             error.status_code, Code.INVALID_BODY
         )
-        return problem(error.status_code, code, str(error.detail))
+        answer = problem(error.status_code, code, str(error.detail))
+        answer.headers.update(error.headers or {})  # Allow, for one, without which a 405 is incomplete
+        return answer
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
@@ -148,6 +178,16 @@ class BodyLimit:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(413, Code.BODY_TOO_LARGE, f"The body is over {self._limit} bytes: send less at once.")
         await answer(scope, receive, send)
+
+
+async def answer_when_away() -> AsyncIterator[None]:
+    """A dependency that turns a database or broker that is away into 503."""
+    try:
+        yield
+    except Exception as error:
+        if is_transient(error):
+            raise Rejected(Code.NOT_READY, "", "The database or the broker does not answer: try again.") from error
+        raise
 
 
 def bearer_of(request: Request) -> str:

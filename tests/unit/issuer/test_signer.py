@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from issuer.signer import Signer, ToSign
-from laurel.contracts.catalog import IssuerPublished
+from laurel.contracts.catalog import DEFAULT_CRYPTOSUITE, IssuerPublished
 from laurel.contracts.errors import Code
 from laurel.contracts.status import Purpose
 from laurel.credentials.keys import VerificationMethod
@@ -64,7 +64,7 @@ async def test_what_is_signed_verifies_and_is_the_same_each_time() -> None:
     document = status_list(WORLD.addresses, north, Purpose.REVOCATION, at=EPOCH)
     del document["proof"]
     multikey = north.public.to_multibase()
-    wish = ToSign(document, multikey, WORLD.verification_method("north"), EPOCH)
+    wish = ToSign(document, multikey, WORLD.verification_method("north"), DEFAULT_CRYPTOSUITE, EPOCH)
     first, second = await signer.sign_all([wish, wish])
     assert orjson.dumps(first) == orjson.dumps(second)
     verify_proof(
@@ -77,7 +77,7 @@ async def test_what_is_signed_verifies_and_is_the_same_each_time() -> None:
 async def test_a_key_that_was_taken_away_is_named_and_nothing_else_signs() -> None:
     gone = key("gone").public.to_multibase()
     with pytest.raises(Poison, match=gone) as error:
-        await Signer([WORLD.members["north"]]).sign_all([ToSign({}, gone, "did:web:x#y", EPOCH)])
+        await Signer([WORLD.members["north"]]).sign_all([ToSign({}, gone, "did:web:x#y", DEFAULT_CRYPTOSUITE, EPOCH)])
     assert error.value.code is Code.ISSUER_NOT_READY
 
 

@@ -10,7 +10,7 @@ import pytest
 from laurel.contracts.status import Action
 from registry.domain import Standing
 from registry.pages.answers import CREDENTIAL_JSON, HTML, choose
-from registry.pages.views import credential_view, render
+from registry.pages.views import badge_view, render
 from support.world import EPOCH, World
 from unit.registry.issuing import Issuer
 from unit.registry.states import accepted, changed_by, filed
@@ -48,8 +48,10 @@ def test_a_page_leads_only_to_web_addresses_and_escapes_everything(world: World)
     }
     stored = filed(issuer, "token-0001")
     stored = stored.model_copy(update={"document": orjson.dumps(document).decode()})
-    view = credential_view(stored, "https://example.org/issuers/north", EPOCH)
-    page = render("credential.html", consortium=None, base="", view=view).decode()
+    badge, state = badge_view(stored, EPOCH)
+    page = render(
+        "credential.html", consortium=None, base="", badge=badge, state=state, url=stored.id, issuer_page="/x"
+    ).decode()
     assert "<script" not in page
     assert "javascript:" not in page
     assert '<a href="https://example.org/skill?a=1&amp;b=2"' in page
@@ -82,5 +84,5 @@ def test_the_page_tells_the_state_as_of_now(world: World) -> None:
         (suspended, later, Standing.EXPIRED, until, None),
         (revoked, later, Standing.REVOKED, at, "a mistake"),
     ):
-        view = credential_view(stored, "https://example.org/issuers/north", now)
-        assert (view.standing, view.since, view.reason) == (standing, since, reason)
+        _, state = badge_view(stored, now)
+        assert (state.standing, state.since, state.reason) == (standing, since, reason)

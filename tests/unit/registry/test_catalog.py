@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from laurel.contracts.addresses import Addresses
-from laurel.contracts.catalog import Catalog, Consortium, IssuerKey, IssuerPublished, PartnerKey
+from laurel.contracts.catalog import Catalog, Consortium, Cryptosuite, IssuerKey, IssuerPublished, PartnerKey
 from laurel.contracts.errors import Code, Rejected
+from laurel.credentials.cryptosuites import CRYPTOSUITES
 from laurel.credentials.keys import KeyType, SigningKey
 from registry.catalog import Kind, StoredEntry, catalog_message, entry_key, plan, whole
 from support.world import EPOCH, World, key
@@ -129,13 +130,44 @@ def test_what_only_looks_like_a_key_is_refused(world: World) -> None:
 @pytest.mark.parametrize("key_type", [KeyType.P256, KeyType.P384])
 def test_partners_sign_with_ed25519_and_members_as_they_like(world: World, key_type: KeyType) -> None:
     public = SigningKey.generate(key_type).public.to_multibase()
-    member = world.catalog.issuers[0].model_copy(update={"keys": (IssuerKey(public_key_multibase=public),)})
+    changes = {"keys": (IssuerKey(public_key_multibase=public),), "cryptosuite": Cryptosuite.ECDSA_JCS_2019}
+    member = world.catalog.issuers[0].model_copy(update=changes)
     others = {"issuers": (member, *world.catalog.issuers[1:])}
     assert plan(world.catalog.model_copy(update=others), {}, world.addresses, EPOCH)
     campus = world.catalog.partners[0].model_copy(update={"keys": (PartnerKey(kid="k", public_key_multibase=public),)})
     with pytest.raises(Rejected, match="sign their events with Ed25519") as refusal:
         plan(world.catalog.model_copy(update={"partners": (campus,)}), {}, world.addresses, EPOCH)
     assert (refusal.value.code, refusal.value.pointer) == (Code.INVALID_BODY, "/partners/0/keys/0/publicKeyMultibase")
+
+
+@pytest.mark.parametrize("suite", [None, *Cryptosuite])
+@pytest.mark.parametrize("key_type", [KeyType.ED25519, KeyType.P256, KeyType.P384])
+def test_a_member_must_have_a_key_in_use_that_fits_its_suite(
+    world: World, suite: Cryptosuite | None, key_type: KeyType
+) -> None:
+    fits = key_type in CRYPTOSUITES[suite or "eddsa-rdfc-2022"].key_types
+    key = IssuerKey(public_key_multibase=SigningKey.generate(key_type).public.to_multibase())
+    retired = key.model_copy(update={"retired": EPOCH})
+
+    def applied(*keys: IssuerKey) -> bool:
+        north = world.catalog.issuers[0].model_copy(update={"keys": keys, "cryptosuite": suite})
+        catalog = world.catalog.model_copy(update={"issuers": (north, *world.catalog.issuers[1:])})
+        try:
+            plan(catalog, {}, world.addresses, EPOCH)
+        except Rejected as refusal:
+            refusals.append((refusal.code, refusal.pointer))
+            return False
+        return True
+
+    refusals: list[tuple[Code, str]] = []
+
+    other = KeyType.P256 if suite is None or suite.startswith("eddsa") else KeyType.ED25519
+    misfit = IssuerKey(public_key_multibase=SigningKey.generate(other).public.to_multibase())
+    assert applied(key) is fits
+    assert applied(misfit, key) is fits
+    assert applied(misfit, retired) is False
+    assert set(refusals) == {(Code.CATALOG_CONFLICT, "/issuers/0/cryptosuite")}
+    assert applied(retired)  # a member that signs no more
 
 
 def test_the_event_of_a_version_is_always_the_same(world: World) -> None:

@@ -92,7 +92,9 @@ async def test_an_unknown_address_is_a_404(client: httpx.AsyncClient, method: st
 
 
 async def test_a_wrong_method_is_a_405(client: httpx.AsyncClient) -> None:
-    told(await client.delete("/things"), 405, Code.NOT_FOUND)
+    answer = await client.delete("/things")
+    told(answer, 405, Code.METHOD_NOT_ALLOWED)
+    assert answer.headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize(

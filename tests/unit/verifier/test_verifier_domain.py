@@ -75,7 +75,11 @@ def test_how_old_is_too_old(age: float | None, fresh: bool) -> None:
 
 def entries(family: str = "north-1", index: str = "7") -> list[dict[str, Any]]:
     return [
-        {"statusListCredential": f"{ADDRESSES.public_url}/status-lists/{family}-{purpose}", "statusListIndex": index}
+        {
+            "type": "BitstringStatusListEntry",
+            "statusListCredential": f"{ADDRESSES.public_url}/status-lists/{family}-{purpose}",
+            "statusListIndex": index,
+        }
         for purpose in ("revocation", "suspension")
     ]
 
@@ -92,7 +96,8 @@ def entries(family: str = "north-1", index: str = "7") -> list[dict[str, Any]]:
         (ACTIVE, "north", entries(family="north-2"), False),
         (ACTIVE, "north", entries()[:1], False),
         (ACTIVE, "north", entries()[:1] * 2, False),
-        (ACTIVE, "north", [*entries(), {"type": "Other", "statusListCredential": ["a", "list"]}], False),
+        (ACTIVE, "north", [*entries(), {"type": "Other", "statusListCredential": ["a", "list"]}], True),
+        (ACTIVE, "north", [*entries(), *entries(family="north-2")], False),
         (ACTIVE, "north", [], False),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from urllib.parse import urlsplit
 
@@ -14,13 +15,12 @@ from starlette.responses import Response
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.errors import Code
 from laurel.credentials.controller_documents import did_document
-from laurel.runtime import web
+from laurel.runtime import openapi, web
 from laurel.runtime.clock import Clock
-from registry.api import answer_when_away
 from registry.catalog import Kind
 from registry.domain import methods
-from registry.pages.answers import CREDENTIAL_JSON, DID_JSON, HTML, answer, choose, missing
-from registry.pages.views import achievement_document, credential_view, issuer_document, render
+from registry.pages.answers import CREDENTIAL_JSON, DID_JSON, HTML, VC, answer, choose, missing
+from registry.pages.views import achievement_document, badge_view, generic_view, issuer_document, render
 from registry.store import Store
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -45,17 +45,23 @@ class PublicRecord:
 
     def router(self) -> APIRouter:
         """The routes. The last one takes what no other has taken, so this router is included last."""
-        router = APIRouter(tags=["public record"], dependencies=[Depends(answer_when_away)])
-        for path, endpoint, summary in (
-            ("/", self.home, "What this registry is"),
-            ("/credentials/{name}", self.credential, "A credential: the signed document, or a page with its state"),
-            ("/status-lists/{name}", self.status_list, "A signed status list"),
-            ("/issuers/{name}/did.json", self.did, "A member's DID document with its keys"),
-            ("/issuers/{name}", self.issuer, "A member: Open Badges Profile, or a page"),
-            ("/achievements/{name}", self.achievement, "What can be earned: Open Badges Achievement, or a page"),
-            ("/assets/laurel.css", self.style, "The pages' style sheet"),
-        ):
-            router.add_api_route(path, endpoint, methods=["GET"], summary=summary, response_class=Response)
+        router = APIRouter(tags=["public record"], dependencies=[Depends(web.answer_when_away)])
+        documents = (*CREDENTIAL_JSON, HTML)
+        for path, endpoint, summary, media in (
+            ("/", self.home, "What this registry is", (HTML,)),
+            ("/credentials/{name}", self.credential, "A credential: the signed document, or a page with its state",
+             documents),
+            ("/status-lists/{name}", self.status_list, "A signed status list", CREDENTIAL_JSON),
+            ("/issuers/{name}/did.json", self.did, "A member's DID document with its keys", DID_JSON),
+            ("/issuers/{name}", self.issuer, "A member: Open Badges Profile, or a page", documents),
+            ("/achievements/{name}", self.achievement, "What can be earned: Open Badges Achievement, or a page",
+             documents),
+            ("/assets/laurel.css", self.style, "The pages' style sheet", ("text/css",)),
+        ):  # fmt: skip
+            router.add_api_route(
+                path, endpoint, methods=["GET"], summary=summary, response_class=Response,
+                responses=_answers(media, named="{" in path),
+            )  # fmt: skip
             router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         router.add_api_route("/{path:path}", self.nothing, methods=["GET", "HEAD"], include_in_schema=False)
         return router
@@ -69,8 +75,18 @@ class PublicRecord:
         media = _media(request, name, CREDENTIAL_JSON)
         if media != HTML:
             return answer(request, stored.document.encode(), media, max_age=_DOCUMENT_AGE)
-        view = credential_view(stored, self._addresses.issuer(stored.issuer), self._clock())
-        return await self._page(request, "credential.html", _STATE_AGE, view=view)
+        url, issuer_page = self._addresses.credential(token), self._addresses.issuer(stored.issuer)
+        if stored.achievement is not None:
+            badge, state = badge_view(stored, self._clock())
+            return await self._page(
+                request, "credential.html", _STATE_AGE, badge=badge, state=state, url=url, issuer_page=issuer_page
+            )
+        generic, state = generic_view(stored, self._clock())
+        issuer = await self._store.issuer(stored.issuer)
+        return await self._page(
+            request, "generic.html", _STATE_AGE, credential=generic, state=state, url=url, issuer_page=issuer_page,
+            issuer=issuer.name if issuer is not None else stored.issuer,
+        )  # fmt: skip
 
     async def status_list(self, request: Request, name: str) -> Response:
         """As fresh as the list itself says it must be."""
@@ -147,6 +163,17 @@ class PublicRecord:
     async def _html(self, template: str, **values: object) -> bytes:
         consortium = await self._store.consortium()
         return render(template, consortium=consortium, base=self._base, **values)
+
+
+def _answers(media: Sequence[str], *, named: bool) -> openapi.Responses:
+    """What a public address answers with, for the OpenAPI document."""
+    found = {each: {"schema": {"type": "object"} if "json" in each or each == VC else {"type": "string"}}
+             for each in media}  # fmt: skip
+    missing = openapi.answer("There is no such thing here.", web.PROBLEM, HTML)
+    missed: openapi.Responses = {404: missing} if named else {}
+    away = openapi.problems({503: "The database does not answer: try again."})
+    unchanged: openapi.Responses = {304: {"description": "The caller has it already."}}
+    return {200: {"description": "It.", "content": found}, **unchanged, **missed, **away}
 
 
 def _media(request: Request, name: str, json: tuple[str, ...] = CREDENTIAL_JSON) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from laurel.contracts.catalog import AchievementPublished, IssuerPublished
 from laurel.contracts.status import State
+from laurel.credentials.form import members, types_of, validity
 from laurel.credentials.model import (
     CONTEXT,
     Achievement,
@@ -34,31 +36,66 @@ _MEANING = {
 
 
 @dataclass(frozen=True)
-class CredentialView:
-    """A credential as its page shows it."""
+class StandingView:
+    """Where a credential stands, as its page shows it."""
 
-    url: str
-    issuer_page: str
-    badge: OpenBadgeCredential
     standing: Standing
     meaning: str
     since: datetime | None
     reason: str | None
 
 
-def credential_view(stored: StoredCredential, issuer_page: str, now: datetime) -> CredentialView:
+@dataclass(frozen=True)
+class GenericView:
+    """A credential of any kind, as far as its page can tell what it says."""
+
+    id: str
+    name: str
+    description: str | None
+    types: tuple[str, ...]
+    valid_from: datetime | None
+    valid_until: datetime | None
+    subjects: tuple[Any, ...]
+
+
+def badge_view(stored: StoredCredential, now: datetime) -> tuple[OpenBadgeCredential, StandingView]:
     """The page's content as of `now`. The stored document was linted when it was filed."""
     document = orjson.loads(stored.document)
     document.pop("proof", None)
     badge = OpenBadgeCredential.model_validate(document)
-    stands = standing(stored.state, badge.valid_from, badge.valid_until, now)
+    return badge, _standing_view(stored, badge.valid_from, badge.valid_until, now)
+
+
+def generic_view(stored: StoredCredential, now: datetime) -> tuple[GenericView, StandingView]:
+    """The page's content as of `now`, for what was asked for through the VC-API. Its form was checked when filed."""
+    document = orjson.loads(stored.document)
+    begins, ends = validity(document)
+    types = tuple(each for each in types_of(document) if each != "VerifiableCredential")
+    view = GenericView(
+        id=stored.id, name=_plain(document.get("name")) or next(reversed(types), "Verifiable credential"),
+        description=_plain(document.get("description")), types=types, valid_from=begins, valid_until=ends,
+        subjects=tuple(subject for _, subject in members(document, "credentialSubject")),
+    )  # fmt: skip
+    return view, _standing_view(stored, begins, ends, now)
+
+
+def _standing_view(
+    stored: StoredCredential, begins: datetime | None, ends: datetime | None, now: datetime
+) -> StandingView:
+    stands = standing(stored.state, begins, ends, now)
     newest = stored.history[-1]
     told = stands.value == stored.state.value and stored.state is not State.ACTIVE
-    since = newest.at if told else badge.valid_until if stands is Standing.EXPIRED else None
-    return CredentialView(
-        url=stored.id, issuer_page=issuer_page, badge=badge, standing=stands, meaning=_MEANING[stands], since=since,
-        reason=newest.reason if told else None,
-    )  # fmt: skip
+    since = newest.at if told else ends if stands is Standing.EXPIRED else None
+    return StandingView(stands, _MEANING[stands], since, newest.reason if told else None)
+
+
+def _plain(value: Any) -> str | None:
+    """The text of a name or description, which may be given in languages (VC Data Model 2.0 §11.1); the first."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, dict):
+        value = value.get("@value")
+    return value if isinstance(value, str) and value.strip() else None
 
 
 def issuer_document(issuer: IssuerPublished) -> bytes:

@@ -1,0 +1,77 @@
+"""Status requests that come over HTTP: stored first, then published, and answered with their outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated
+from uuid import uuid4
+
+from pydantic import Field
+
+from laurel.contracts.base import Contract, CredentialId, Line
+from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.status import Action, StatusChangeRequested
+from laurel.contracts.topics import STATUS_REQUESTS, message
+from laurel.runtime import telemetry
+from laurel.runtime.clock import Clock
+from registry.announcer import Publish
+from registry.domain import SOURCE
+from registry.outcomes import Outcomes
+from registry.rows import StoredRequest
+from registry.store import Store
+
+WAIT_SECONDS = 10.0
+
+
+class StatusRequestBody(Contract):
+    """What an administrator sends. `reason` is shown on the credential's public page; `request_id` makes it safe
+    to send again."""
+
+    credential: CredentialId
+    action: Action
+    reason: Line
+    requested_by: Line
+    request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] | None = None
+
+
+@dataclass(frozen=True)
+class StatusRequests:
+    """Takes requests in and waits for what becomes of them."""
+
+    store: Store
+    outcomes: Outcomes
+    publish: Publish
+    clock: Clock
+    wait_seconds: float = WAIT_SECONDS
+
+    async def decided(self, body: StatusRequestBody) -> StoredRequest:
+        """The request with its outcome, if there is one in time. Raises Rejected(REQUEST_ID_REUSED)."""
+        request = await self._accepted(body)
+        if request.decided:
+            return request
+        return await self.outcomes.wait(request.id, self.wait_seconds) or request
+
+    async def _accepted(self, body: StatusRequestBody) -> StoredRequest:
+        """The request as stored, after it was published; one that comes again keeps the time of its first coming."""
+        request_id = body.request_id or str(uuid4())
+        held = await self.store.request(request_id)
+        accepted_at = held.accepted_at if held is not None else self.clock()
+        wish = StatusChangeRequested(
+            credential=body.credential, action=body.action, reason=body.reason, requested_by=body.requested_by,
+            requested_at=accepted_at,
+        )  # fmt: skip
+        with telemetry.span_under("request status change", telemetry.current_carrier()):
+            outgoing = message(STATUS_REQUESTS, wish, key=body.credential, event_id=request_id, source=SOURCE,
+                               time=accepted_at, subject=body.credential)  # fmt: skip
+            digest = sha256(outgoing.event.data).hexdigest()
+            offered = StoredRequest(id=request_id, credential=body.credential, digest=digest, accepted_at=accepted_at)
+            held = held or await self.store.accept(offered)
+            if held.accepted_at != accepted_at:  # the same call came in twice at once, and the other was first
+                return await self._accepted(body.model_copy(update={"request_id": request_id}))
+            if held.digest != digest or held.partner is not None:
+                raise Rejected(Code.REQUEST_ID_REUSED, "/requestId", "This requestId came before with other content: "
+                               "use a new one.")  # fmt: skip
+            if not held.decided:
+                await self.publish([outgoing])
+        return held
