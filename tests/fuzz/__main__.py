@@ -28,7 +28,7 @@ def main() -> int:
             parser.error("--number needs --target")
         print(shown(draw(chosen[0], given.seed, given.number)), replay(chosen[0], given.seed, given.number), sep="\n")
         return 0
-    print(f"{'target':<20} {'inputs':>9} {'per second':>10} {'refused':>8} {'slowest':>9}  findings")
+    print(f"{'target':<20} {'inputs':>9} {'per second':>10} {'refused':>8} {'slowest':>9} {'(number)':>9}  findings")
     reports = []
     for target in chosen:
         # An input that holds on to the processor outside Python ends the run, with a trace.
@@ -44,7 +44,7 @@ def _line(report: Report) -> str:
     rate, refused = report.executions / report.seconds, report.refused / report.executions
     return (
         f"{report.target:<20} {report.executions:>9} {rate:>10.0f} {refused:>8.0%} "
-        f"{report.slowest * 1000:>6.0f} ms  {len(report.findings)}"
+        f"{report.slowest * 1000:>6.0f} ms {report.slowest_number:>9}  {len(report.findings)}"
     )
 
 
