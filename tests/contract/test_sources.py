@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.envelope import encode
 from laurel.contracts.status import Purpose, State, StatusChanged, StatusHeartbeat
 from laurel.contracts.topics import CATALOG, STATUS_CHANGES, Message, message
-from laurel.credentials.controller_documents import did_document
+from laurel.credentials.controller_documents import did_document, jwk_method_id
 from laurel.credentials.document_cache import DocumentCache
 from laurel.credentials.errors import KeyResolutionError, Unavailable
 from laurel.credentials.keys import VerificationMethod
@@ -26,6 +26,7 @@ from laurel.runtime.settings import KafkaSettings, is_loopback
 from support.badges import status_list
 from support.site import Site
 from support.sources import MemorySources
+from support.web import Web
 from support.world import World, key
 from verifier.resolver import ViewSources
 from verifier.view import View
@@ -55,12 +56,14 @@ def from_memory(world: World, site: Site, facts: Facts) -> Sources:
         sources = MemorySources({world.verification_method("north"): away})
         sources.bits = dict.fromkeys(("revocation", "suspension"), away)
         return sources
-    sources = MemorySources({world.verification_method("north"): known(world, facts)})
+    key = known(world, facts)
+    by_thumbprint = jwk_method_id(key.controller, key.public_key)
+    sources = MemorySources({key.id: key, by_thumbprint: replace(key, id=by_thumbprint)})
     sources.bits = {each.value: is_set(each, facts) for each in Purpose}
     return sources
 
 
-def from_view(world: World, site: Site, facts: Facts) -> Sources:
+def from_view(world: World, site: Site, facts: Facts) -> ViewSources:
     """The verifier's: what it has read from Kafka."""
     view = View(KafkaSettings(kafka_bootstrap="nowhere:1"), world.addresses, Health(), lambda: NOW)
     credential = world.addresses.credential("abc")
@@ -70,10 +73,10 @@ def from_view(world: World, site: Site, facts: Facts) -> Sources:
             view.apply(Record(each.topic.name, each.partition or 0, 0, each.key.encode(), tuple(headers), value))
     view.lists.settle()
     stale = None if facts.reachable else "Nothing was read."
-    return ViewSources(view, world.addresses, view.standings.get(credential), stale, MemorySources({}))
+    return ViewSources(view, world.addresses, view.standings.get(credential), stale, Web(NOW).sources())
 
 
-def from_web(world: World, site: Site, facts: Facts) -> Sources:
+def from_web(world: World, site: Site, facts: Facts) -> WebSources:
     """The command line's, and the verifier's for other issuers: what the registry publishes over HTTP."""
     if facts.reachable:
         site.serve("/issuers/north/did.json", did_document(world.did("north"), [known(world, facts)]))
@@ -152,6 +155,22 @@ async def test_a_key_is_given_with_its_owner_and_its_retirement(
 ) -> None:
     found = await build(retired=retired).method(world.verification_method("north"), world.did("north"))
     assert found == known(world, Facts(retired=retired))
+
+
+async def test_a_key_goes_by_its_jwk_thumbprint_too(build: Callable[..., Sources], world: World) -> None:
+    secret, did = world.members["north"], world.did("north")
+    name = jwk_method_id(did, secret.public)
+    assert await build().method(name, did) == VerificationMethod(name, did, secret.public)
+
+
+async def test_a_key_that_a_signature_brings_along_is_found_where_its_issuer_lists_it(world: World, site: Site) -> None:
+    secret, did = world.members["north"], world.did("north")
+    for build in (from_view, from_web):
+        sources = build(world, site, Facts(retired=RETIRED))
+        found = await sources.method_with(secret.public, did)
+        assert (found.public_key, found.controller, found.revoked) == (secret.public, did, RETIRED)
+        with pytest.raises(KeyResolutionError):
+            await sources.method_with(key("somebody else").public, did)
 
 
 async def test_a_key_that_the_issuer_does_not_have_is_an_error(build: Callable[..., Sources], world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from laurel.contracts.addresses import Addresses, verification_method
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.status import Purpose, State
+from laurel.credentials.controller_documents import jwk_method_id
 from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
 from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.report import NOT_CHECKED, Outcome, Step, Verification, good, open_question
@@ -51,12 +52,19 @@ class Standing:
     index: int
 
 
+def methods_of(issuer: IssuerPublished) -> Iterator[VerificationMethod]:
+    """The member's keys, retired or not, as its document has them: each as Multikey and as JsonWebKey."""
+    for key in issuer.keys:
+        public = PublicKey.from_multibase(key.public_key_multibase)
+        for name in (verification_method(issuer.did, key.public_key_multibase), jwk_method_id(issuer.did, public)):
+            yield VerificationMethod(name, issuer.did, public, key.retired)
+
+
 def method_of(issuer: IssuerPublished, name: str) -> VerificationMethod:
     """The member's key with the id `name`, retired or not. Raises KeyResolutionError if the member has none such."""
-    for key in issuer.keys:
-        if verification_method(issuer.did, key.public_key_multibase) == name:
-            public = PublicKey.from_multibase(key.public_key_multibase)
-            return VerificationMethod(name, issuer.did, public, key.retired)
+    for method in methods_of(issuer):
+        if method.id == name:
+            return method
     raise KeyResolutionError(f"{issuer.name} has registered no key {name[:300]}.")
 
 

@@ -8,16 +8,18 @@ from typing import Any
 
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import IssuerPublished
+from laurel.credentials.dids import listed
 from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
 from laurel.credentials.form import issuer_id, status_entries
-from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.report import Verification
+from laurel.credentials.resolving import WebSources
 from laurel.credentials.status_list import entry_index
-from laurel.credentials.verification import Sources, verify
-from verifier.domain import Standing, authentic, conclude, is_set, method_of, registration, staleness
+from laurel.credentials.verification import verify
+from verifier.domain import Standing, authentic, conclude, is_set, method_of, methods_of, registration, staleness
 from verifier.view import View
 
-Foreign = Callable[[datetime], Sources]
+Foreign = Callable[[datetime], WebSources]
 """The sources for issuers that are not members, at a moment."""
 
 
@@ -55,7 +57,7 @@ class ViewSources:
     """
 
     def __init__(
-        self, view: View, addresses: Addresses, standing: Standing | None, stale: str | None, foreign: Sources
+        self, view: View, addresses: Addresses, standing: Standing | None, stale: str | None, foreign: WebSources
     ) -> None:
         self._view = view
         self._members = f"{addresses.did('')}:"
@@ -74,17 +76,17 @@ class ViewSources:
         member = self._member(did) or self._member(issuer)
         if member is None or did.startswith("did:key:"):
             return await self._foreign.method(verification_method, issuer, purpose)
-        if purpose != "assertionMethod":
-            raise KeyResolutionError(
-                "Members use their keys to make claims and for nothing else.",
-                code="INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD",
-            )
-        try:
-            return method_of(member, verification_method)
-        except CredentialError:
-            if self._stale is not None:  # the key may have been registered since
-                raise Unavailable(self._stale) from None
-            raise
+        return self._of_member(member, purpose, lambda: method_of(member, verification_method))
+
+    async def method_with(
+        self, key: PublicKey, controller: str, purpose: str = "assertionMethod"
+    ) -> VerificationMethod:
+        """The method of `controller` that holds `key`. Raises as `method` does."""
+        member = self._member(controller)
+        if member is None:
+            return await self._foreign.method_with(key, controller, purpose)
+        claimed = VerificationMethod(controller, controller, key)
+        return self._of_member(member, purpose, lambda: listed(claimed, methods_of(member)))
 
     async def status(self, entry: dict[str, Any], issuer: str) -> bool:
         """Whether the credential is revoked, or suspended. Raises Unavailable where that is not known here."""
@@ -93,6 +95,21 @@ class ViewSources:
             return await self._foreign.status(entry, issuer)
         listed = self._view.lists.listed(member.id, entry["statusListCredential"], entry_index(entry))
         return is_set(entry["statusPurpose"], self._standing, listed, self._stale)
+
+    def _of_member(
+        self, member: IssuerPublished, purpose: str, find: Callable[[], VerificationMethod]
+    ) -> VerificationMethod:
+        if purpose != "assertionMethod":
+            raise KeyResolutionError(
+                f"{member.name} uses its keys to make claims and for nothing else.",
+                code="INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD",
+            )
+        try:
+            return find()
+        except CredentialError:
+            if self._stale is not None:  # the key may have been registered since
+                raise Unavailable(self._stale) from None
+            raise
 
     def _member(self, did: str) -> IssuerPublished | None:
         member = self._view.issuer_of_did(did)

@@ -7,8 +7,9 @@ Algorithm" for statuses. Fetching is the caller's: nothing in here knows how.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, cast, get_args
+from typing import Any, Protocol, get_args
 
 from laurel.credentials.controller_documents import Purpose, methods_of
 from laurel.credentials.dids import did_jwk_method, did_key_method, did_web_url, issuer_key_method, listed
@@ -22,7 +23,7 @@ from laurel.credentials.errors import (
     Unavailable,
 )
 from laurel.credentials.form import issuer_id, types_of, validity
-from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.report import Outcome
 from laurel.credentials.secured import Secured, read_credential
 from laurel.credentials.status_list import check_status
@@ -33,6 +34,9 @@ _KEYS_MEDIA = "application/did+json, application/cid+json, application/ld+json, 
 _LIST_MEDIA = "application/vc, application/ld+json, application/json"
 
 _TYPE = "BitstringStatusListCredential"
+
+_RELATIONSHIPS: tuple[Purpose, ...] = get_args(Purpose)
+_KEYS_THEMSELVES = ("did:key:", "did:jwk:")
 
 _KEYS_KEPT = timedelta(minutes=5)
 # Bitstring Status List 1.0 §2.2: five minutes where a list does not say. Beyond an hour a revocation would be
@@ -69,34 +73,57 @@ class WebSources:
         self._addresses: set[str] = set()
 
     async def method(
-        self,
-        verification_method: str,
-        issuer: str,  # noqa: ARG002 - a key is its controller's, whoever is asked about
-        purpose: str = "assertionMethod",
+        self, verification_method: str, issuer: str, purpose: str = "assertionMethod"
     ) -> VerificationMethod:
         """The key of that name, which its controller uses for `purpose`: of a did:key, did:jwk, did:web, or https URL.
 
         Raises KeyResolutionError if there is none, Unavailable if it is out of reach.
         """
         subject, _, fragment = verification_method.partition("#")
-        if subject.startswith("did:key:"):
-            return did_key_method(verification_method)
-        if subject.startswith("did:jwk:"):
-            return did_jwk_method(verification_method)
-        if not fragment or purpose not in get_args(Purpose):
-            raise KeyResolutionError(
-                f"{verification_method[:200]!r} names no key in a document.", code="INVALID_VERIFICATION_METHOD_URL"
-            )
+        if subject.startswith(_KEYS_THEMSELVES):
+            return _itself(verification_method)
+        if fragment:
+            return await self._look_up(subject, lambda document: _named(document, verification_method, purpose))
+        return replace(await self._bare_key(subject, issuer, purpose), id=verification_method)
+
+    async def method_with(
+        self, key: PublicKey, controller: str, purpose: str = "assertionMethod"
+    ) -> VerificationMethod:
+        """The method of `controller` that holds `key`, for signatures that bring their key along (`jwk` of a JWT).
+
+        Raises KeyResolutionError if its document does not list the key, Unavailable if that is out of reach.
+        """
+        claimed = VerificationMethod(controller, controller, key)
+        if controller.startswith(_KEYS_THEMSELVES):
+            return listed(claimed, [_itself(controller)])
+        return await self._look_up(
+            controller, lambda document: listed(claimed, methods_of(document, _relationship(purpose)).values())
+        )
+
+    async def _bare_key(self, url: str, issuer: str, purpose: str) -> VerificationMethod:
+        """The JWK at a URL, where Open Badges has the `kid` of a JWT lead. It does not say whose it is."""
+        if not url.startswith("https://"):
+            raise KeyResolutionError(f"{url[:200]!r} names no key.", code="INVALID_VERIFICATION_METHOD_URL")
+        jwk = _json(await self._document(self._address(url), _KEYS_MEDIA), url)
+        if not isinstance(jwk, dict) or "kty" not in jwk:
+            raise KeyResolutionError(f"What is published at {url[:200]} is no JWK; name a key in it, after a #.")
+        return await self.method_with(PublicKey.from_jwk(jwk), issuer, purpose)
+
+    async def _look_up(
+        self, subject: str, choose: Callable[[dict[str, Any]], VerificationMethod]
+    ) -> VerificationMethod:
         url = self._address(subject)
         document = await self._document(url, _KEYS_MEDIA)
         try:
-            return self._found(document, subject, verification_method, cast(Purpose, purpose))
+            method = choose(_document_of(subject, document))
         except KeyResolutionError:
             if self._now - document.fetched < BRIEFLY:
                 raise
             # The key may have been added since.
             document = await self._document(url, _KEYS_MEDIA, newer_than=document.fetched)
-            return self._found(document, subject, verification_method, cast(Purpose, purpose))
+            method = choose(_document_of(subject, document))
+        document.until = max(document.until, document.fetched + _KEYS_KEPT)
+        return method
 
     def _address(self, subject: str) -> str:
         if subject.startswith("did:web:"):
@@ -107,27 +134,6 @@ class WebSources:
         raise Unavailable(
             f"Keys under {subject[:100]!r} cannot be looked up here, only did:web, did:key, did:jwk and https URLs."
         )
-
-    def _found(self, document: Document, subject: str, name: str, purpose: Purpose) -> VerificationMethod:
-        content = _json(document, subject)
-        if not isinstance(content, dict) or content.get("id") != subject:
-            raise KeyResolutionError(
-                f"What is published for {subject[:200]} is not its own document, whose id would be the same.",
-                code="INVALID_CONTROLLED_IDENTIFIER_DOCUMENT_ID",
-            )
-        if subject.startswith("https://") and not {"verificationMethod", *get_args(Purpose)} & content.keys():
-            # An Open Badges profile need not list keys, so its silence says nothing about this one.
-            raise Unavailable(f"{subject[:200]} publishes no keys, so whose key this is cannot be told.")
-        methods = methods_of(content, purpose)
-        document.until = max(document.until, document.fetched + _KEYS_KEPT)
-        if name in methods:
-            return methods[name]
-        if subject.startswith("https://") and name.partition("#")[2].startswith("z"):
-            return listed(issuer_key_method(name), methods.values())
-        code, other = "INVALID_VERIFICATION_METHOD", "at all"
-        if any(name in methods_of(content, each) for each in get_args(Purpose)):
-            code, other = "INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD", f"for {purpose}"
-        raise KeyResolutionError(f"The document of {subject[:200]} has no key {name[:300]!r} {other}.", code=code)
 
     async def status(self, entry: dict[str, Any], issuer: str) -> bool:
         """Whether the entry's bit is set, in a list that is itself verified as the issuer's.
@@ -141,16 +147,13 @@ class WebSources:
             raise Unavailable(f"The status list {url[:200]!r} is at no address that can be fetched.")
         document = await self._document(url, _LIST_MEDIA)
         if document.verified is None:
-            secured = await self._verified_list(document.body, url)
+            secured = await self._verified_list(document.body, url, issuer)
             document.until = _end_of_use(secured, document.fetched)
             document.verified = secured.document
-        if issuer_id(document.verified) != issuer:
-            raise StatusListError(
-                f"The status list at {url} is not the issuer's but from {issuer_id(document.verified)[:200]}."
-            )
+        _check_issuer(document.verified, issuer)
         return check_status(entry, document.verified)
 
-    async def _verified_list(self, body: bytes, url: str) -> Secured:
+    async def _verified_list(self, body: bytes, url: str, issuer: str) -> Secured:
         try:
             secured = read_credential(body)
         except CredentialError as error:
@@ -159,6 +162,7 @@ class WebSources:
             raise StatusListError(f"{url} does not hold a status list: {error.detail}") from None
         if "credentialStatus" in secured.document or _TYPE not in types_of(secured.document):
             raise StatusListError(f"{url} does not hold a status list.")
+        _check_issuer(secured.document, issuer)
         for step in (await verify(body, self, self._now)).steps:
             # An expired list says how things stood; how they stand is not known.
             if (step.outcome is Outcome.unknown and not step.advisory) or step.code == "EXPIRED":
@@ -178,11 +182,57 @@ class WebSources:
         return document
 
 
+def _itself(name: str) -> VerificationMethod:
+    return did_key_method(name) if name.startswith("did:key:") else did_jwk_method(name)
+
+
+def _document_of(subject: str, document: Document) -> dict[str, Any]:
+    """The document, if it is that of `subject`."""
+    content = _json(document, subject)
+    if not isinstance(content, dict) or content.get("id") != subject:
+        raise KeyResolutionError(
+            f"What is published for {subject[:200]} is not its own document, whose id would be the same.",
+            code="INVALID_CONTROLLED_IDENTIFIER_DOCUMENT_ID",
+        )
+    if subject.startswith("https://") and not {"verificationMethod", *_RELATIONSHIPS} & content.keys():
+        # An Open Badges profile need not list keys, so its silence says nothing about any.
+        raise Unavailable(f"{subject[:200]} publishes no keys, so whose key this is cannot be told.")
+    return content
+
+
+def _named(document: dict[str, Any], name: str, purpose: str) -> VerificationMethod:
+    subject, _, fragment = name.partition("#")
+    methods = methods_of(document, _relationship(purpose))
+    if name in methods:
+        return methods[name]
+    if subject.startswith("https://") and fragment.startswith("z"):
+        return listed(issuer_key_method(name), methods.values())
+    code, other = "INVALID_VERIFICATION_METHOD", "at all"
+    if any(name in methods_of(document, each) for each in _RELATIONSHIPS):
+        code, other = "INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD", f"for {purpose}"
+    raise KeyResolutionError(f"The document of {subject[:200]} has no key {name[:300]!r} {other}.", code=code)
+
+
+def _relationship(purpose: str) -> Purpose:
+    for each in _RELATIONSHIPS:
+        if each == purpose:
+            return each
+    raise KeyResolutionError(
+        f"No key is used for {purpose[:100]!r} here.", code="INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD"
+    )
+
+
 def _json(document: Document, name: str) -> Any:
     try:
         return read_json(document.body)
     except MalformedCredential as error:
         raise Unavailable(f"What is published at {name[:200]} cannot be read: {error.detail}") from None
+
+
+def _check_issuer(status_list: dict[str, Any], issuer: str) -> None:
+    found = issuer_id(status_list)
+    if found != issuer:
+        raise StatusListError(f"The status list is not the issuer's but from {found[:200]}.")
 
 
 def _end_of_use(secured: Secured, fetched: datetime) -> datetime:

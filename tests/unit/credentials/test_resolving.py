@@ -152,8 +152,50 @@ async def test_keys_that_cannot_be_looked_up_are_out_of_reach(web: Web, name: st
     assert web.asked == []
 
 
+JWK_URL = "https://college.example/keys/1"
+
+
+@pytest.mark.parametrize("kind", [KeyType.RSA, KeyType.P256])
+async def test_a_key_that_a_signature_brings_along_is_the_issuers_if_the_issuer_lists_it(
+    web: Web, kind: KeyType
+) -> None:
+    secret = SigningKey.generate(kind)
+    method = {"id": f"{PROFILE}#k", "type": "JsonWebKey", "controller": PROFILE, "publicKeyJwk": secret.public.to_jwk()}
+    web.serve(PROFILE, profile(verificationMethod=[method], assertionMethod=[method["id"]]))
+    web.serve(JWK_URL, secret.public.to_jwk())
+    found = await web.sources().method_with(secret.public, PROFILE)
+    assert (found.public_key, found.controller) == (secret.public, PROFILE)
+    # A JWK at an address of its own says nothing of whose it is; the issuer's document does.
+    assert await web.sources().method(JWK_URL, PROFILE) == VerificationMethod(JWK_URL, PROFILE, secret.public)
+    with pytest.raises(KeyResolutionError, match="does not list"):
+        await web.sources().method_with(SigningKey.generate(kind).public, PROFILE)
+    web.forward(600)
+    web.serve(PROFILE, profile())
+    with pytest.raises(KeyResolutionError, match="does not list"):
+        await web.sources().method(JWK_URL, PROFILE)
+    web.forward(600)
+    web.serve(PROFILE, {"id": PROFILE, "type": "Profile"})
+    with pytest.raises(Unavailable, match="publishes no keys"):
+        await web.sources().method(JWK_URL, PROFILE)
+
+
+async def test_a_did_key_brings_its_one_key_along(web: Web) -> None:
+    did = did_key(KEY.public)
+    assert (await web.sources().method_with(KEY.public, did)).controller == did
+    with pytest.raises(KeyResolutionError):
+        await web.sources().method_with(key("other").public, did)
+
+
+@pytest.mark.parametrize("content", [{}, [], {"kty": "oct", "k": "AAAA"}, {"kty": 7}, {"keys": []}])
+async def test_what_is_no_jwk_is_no_key(web: Web, content: Any) -> None:
+    web.serve(JWK_URL, content)
+    with pytest.raises(KeyResolutionError):
+        await web.sources().method(JWK_URL, PROFILE)
+
+
 @pytest.mark.parametrize(
-    "name", [DID, PROFILE, f"{PROFILE}#", "", "#k", "did:web:#k", "did:web:a/../b#k", "did:key:z6#x"]
+    "name",
+    [DID, f"{DID}#", "urn:uuid:1", "http://a.example/", "", "#k", "did:web:#k", "did:web:a/../b#k", "did:key:z6#x"],
 )
 async def test_what_names_no_key_is_an_error(web: Web, name: str) -> None:
     with pytest.raises((KeyResolutionError, Unavailable)):
@@ -312,6 +354,7 @@ async def test_a_list_of_another_issuer_says_nothing_about_this_ones_credentials
     web.serve(LIST, forged)
     with pytest.raises(StatusListError, match="not the issuer's"):
         await web.sources().status(entry(), DID)
+    assert web.asked == [LIST]
 
 
 @pytest.mark.parametrize("body", [None, b"<html>", b"", json.dumps(signed_list(until=EPOCH - timedelta(1))).encode()])

@@ -17,13 +17,13 @@ from laurel.contracts.envelope import encode
 from laurel.contracts.operations import VerificationCompleted
 from laurel.contracts.status import Purpose, State, StatusChanged
 from laurel.contracts.topics import CATALOG, Message, message
-from laurel.credentials.verification import Sources
+from laurel.credentials.resolving import WebSources
 from laurel.runtime.faults import Poison, Transient
 from laurel.runtime.health import Health
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
-from support.sources import MemorySources
 from support.waiting import eventually
+from support.web import Web
 from support.world import EPOCH, key
 from verifier.announcer import DROPPED, Announcer, name_of
 from verifier.config import VerifierSettings
@@ -35,9 +35,9 @@ SAMPLES = Samples()
 NORTH_LIST = SAMPLES.world.addresses.status_list("north-1", Purpose.REVOCATION)
 
 
-def abroad(now: datetime) -> Sources:
+def abroad(now: datetime) -> WebSources:
     """Other issuers, of whom nothing is known."""
-    return MemorySources({})
+    return Web(now).sources()
 
 
 def record_of(each: Message) -> Record:
