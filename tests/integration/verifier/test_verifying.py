@@ -37,7 +37,8 @@ async def until(condition: Callable[[], Awaitable[bool]], *, what: str) -> None:
 
 
 def settings_for(kafka_settings: KafkaSettings, world: World) -> VerifierSettings:
-    return VerifierSettings(**kafka_settings.model_dump(), public_url=world.public_url)
+    # What is fetched from other issuers is tested apart, without the name service of the day.
+    return VerifierSettings(**kafka_settings.model_dump(), public_url=world.public_url, fetch_foreign=False)
 
 
 @dataclass
