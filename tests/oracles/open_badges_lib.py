@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import orjson
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from jwt import PyJWK
 from openbadgeslib.errors import LibOpenBadgesException
 from openbadgeslib.ob3 import OB3LdpVerifier, add_data_integrity_proof, verify_data_integrity_proof
 from openbadgeslib.ob3.did import resolve_verification_method
 
 from laurel.credentials.contexts import CONTEXTS
-from laurel.credentials.keys import KeyType, SigningKey, decode_base64url
+from laurel.credentials.keys import KeyType, SigningKey
 from oracles.oracle import CREATED, Document, Refused, Signer, by_url
 
 
@@ -52,5 +52,6 @@ class OpenBadgesLib:
 
 def private_pem(key: SigningKey) -> bytes:
     """The secret in PKCS #8, which is what the library takes."""
-    secret = Ed25519PrivateKey.from_private_bytes(decode_base64url(key.to_jwk()["d"], limit=64))
-    return secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    secret = PyJWK(key.to_jwk(), key.public.algorithm).key
+    pem: bytes = secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from laurel.credentials.controller_documents import did_document
+from laurel.credentials.contexts import DID_V1
+from laurel.credentials.controller_documents import did_document, jwk_method_id
 from laurel.credentials.dids import did_key, did_web_url
 from laurel.credentials.keys import KeyType, SigningKey, VerificationMethod
 
@@ -57,7 +58,24 @@ class Signer:
         """What a verifier can fetch to resolve the key, by DID: nothing for a did:key."""
         if self.controller.startswith("did:key:"):
             return {}
+        if self.key.public.type is KeyType.RSA:
+            return {self.controller: self._document_with_rsa()}
         return {self.controller: did_document(self.controller, [self.verification_method])}
+
+    def _document_with_rsa(self) -> Document:
+        # Laurel publishes no RSA keys: they have no Multikey form. Others do.
+        method = jwk_method_id(self.controller, self.key.public)
+        return {
+            "@context": [DID_V1, "https://w3id.org/security/jwk/v1"],
+            "id": self.controller,
+            "verificationMethod": [
+                {
+                    "id": method, "type": "JsonWebKey", "controller": self.controller,
+                    "publicKeyJwk": self.key.public.to_jwk(),
+                }
+            ],
+            "assertionMethod": [method],
+        }  # fmt: skip
 
     @property
     def verification_method(self) -> VerificationMethod:
