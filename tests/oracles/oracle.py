@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from laurel.credentials.contexts import DID_V1
-from laurel.credentials.controller_documents import did_document, jwk_method_id
+from laurel.credentials.controller_documents import JWK_V1, did_document, jwk_method_id
 from laurel.credentials.dids import did_key, did_web_url
 from laurel.credentials.keys import KeyType, SigningKey, VerificationMethod
 
@@ -66,7 +66,7 @@ class Signer:
         # Laurel publishes no RSA keys: they have no Multikey form. Others do.
         method = jwk_method_id(self.controller, self.key.public)
         return {
-            "@context": [DID_V1, "https://w3id.org/security/jwk/v1"],
+            "@context": [DID_V1, JWK_V1],
             "id": self.controller,
             "verificationMethod": [
                 {
