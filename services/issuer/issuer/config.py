@@ -46,7 +46,7 @@ class IssuerSettings(ServiceSettings, MongoSettings):
     @classmethod
     def _local_only(cls, is_open: bool, info: ValidationInfo) -> bool:
         host, public = info.data.get("http_host", ""), info.data.get("public_url", "")
-        if is_open and not (is_loopback(f"//{host}") and is_loopback(public)):
+        if is_open and not (is_loopback(f"//[{host}]" if ":" in host else f"//{host}") and is_loopback(public)):
             raise ValueError(
                 "would let everybody issue in every member's name: it may be on only where LAUREL_HTTP_HOST and "
                 "LAUREL_PUBLIC_URL are of this machine alone, such as 127.0.0.1"

@@ -124,7 +124,7 @@ class Store:
     # --- credentials ---
 
     async def register(self, credentials: Sequence[StoredCredential]) -> list[StoredCredential]:
-        """Store those that are new; returns what stands under each id, in the order given."""
+        """Store those that are new; returns what stands under each id or address, in the order given."""
         rows = [{"_id": each.id, **_row(each)} for each in credentials]
         held: dict[str, StoredCredential] = {}
         try:
@@ -132,8 +132,13 @@ class Store:
         except BulkWriteError as error:
             if not duplicates_only(error):
                 raise
-            doubled = [credentials[finding["index"]].id for finding in (error.details or {})["writeErrors"]]
-            held = await self.credentials(doubled)
+            doubled = [credentials[finding["index"]] for finding in (error.details or {})["writeErrors"]]
+            held = await self.credentials(each.id for each in doubled)
+            for each in doubled:
+                if each.id not in held:  # its address is another's
+                    there = await self.credential_of_token(each.token)
+                    assert there is not None  # credentials are never deleted
+                    held[each.id] = there
         return [held.get(each.id, each) for each in credentials]
 
     async def credential(self, id_: str) -> StoredCredential | None:

@@ -65,6 +65,14 @@ async def test_a_credential_is_filed_once(store: Store, world: World) -> None:
     assert await store.credentials([first.id, second.id, "nothing"]) == {first.id: first, second.id: second}
 
 
+async def test_an_address_is_given_once(store: Store, world: World) -> None:
+    issuer = Issuer(world)
+    first = filed(issuer, "token-0001")
+    other = first.model_copy(update={"id": "urn:x:1", "digest": "0" * 64})
+    assert await store.register([first]) == [first]
+    assert await store.register([other, filed(issuer, "token-0002")]) == [first, filed(issuer, "token-0002")]
+
+
 async def test_a_status_moves_from_the_version_it_was_decided_on(store: Store, world: World) -> None:
     issuer = Issuer(world)
     before, request = filed(issuer, "token-0001"), accepted(issuer, "token-0001")

@@ -11,11 +11,13 @@ import orjson
 import pytest
 
 from issuer import domain
-from laurel.contracts.catalog import IssuerKey, PartnerPublished
+from laurel.contracts.catalog import Cryptosuite, IssuerKey, PartnerPublished
 from laurel.contracts.catalog_index import CatalogIndex
 from laurel.contracts.envelope import Envelope
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.signature import sign
+from laurel.credentials.cryptosuites import CRYPTOSUITES
+from laurel.credentials.keys import KeyType, SigningKey
 from support.world import EPOCH, World, key
 
 POLICY = domain.Policy(clock_skew=timedelta(minutes=2), oldest=timedelta(days=3650))
@@ -275,3 +277,19 @@ def test_the_first_key_that_is_in_use_and_held_signs(
     listed = tuple(IssuerKey(public_key_multibase=multikey, retired=retired) for multikey, retired in keys)
     issuer = catalog.issuers["north"].model_copy(update={"keys": listed})
     assert domain.active_key(issuer, held.__contains__, EPOCH) == chosen
+
+
+@pytest.mark.parametrize("suite", [None, *Cryptosuite])
+def test_only_a_key_that_fits_the_members_suite_signs(suite: Cryptosuite | None, catalog: CatalogIndex) -> None:
+    keys = {each: SigningKey.generate(each).public.to_multibase() for each in (KeyType.P384, KeyType.ED25519)}
+    listed = tuple(IssuerKey(public_key_multibase=multikey) for multikey in keys.values())
+    issuer = catalog.issuers["north"].model_copy(update={"keys": listed, "cryptosuite": suite})
+    wanted = KeyType.ED25519 if suite is None or suite.startswith("eddsa") else KeyType.P384
+    assert domain.active_key(issuer, set(keys.values()).__contains__, EPOCH) == keys[wanted]
+    assert domain.active_key(issuer, (set(keys.values()) - {keys[wanted]}).__contains__, EPOCH) is None
+
+
+def test_the_catalogs_suites_are_those_that_sign() -> None:
+    assert {each.value: frozenset(each.key_types) for each in Cryptosuite} == {
+        name: suite.key_types for name, suite in CRYPTOSUITES.items()
+    }

@@ -43,6 +43,27 @@ def test_good_settings_are_taken_and_do_not_show_their_secrets(good: dict[str, A
 
 
 @pytest.mark.parametrize(
+    ("host", "public", "taken"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8010", True), ("localhost", "http://localhost", True),
+        ("::1", "http://[::1]:8010", True),
+        ("0.0.0.0", "http://127.0.0.1:8010", False), ("127.0.0.1", "https://badges.example.org", False),
+        ("192.0.2.1", "http://127.0.0.1:8010", False), ("::", "http://127.0.0.1:8010", False),
+    ],
+)  # fmt: skip
+def test_issuing_is_open_to_everybody_only_on_a_machine_of_ones_own(
+    host: str, public: str, taken: bool, good: dict[str, Any]
+) -> None:
+    wanted = good | {"http_host": host, "public_url": public, "vc_api_open": True}
+    if taken:
+        assert IssuerSettings(**wanted).vc_api_open
+    else:
+        assert "LAUREL_VC_API_OPEN" in refused(wanted)
+    assert not IssuerSettings(**good).vc_api_open
+    assert "LAUREL_VC_API_TOKEN" in refused(good | {"vc_api_token": "short"})
+
+
+@pytest.mark.parametrize(
     ("mode", "owner", "taken"),
     [
         (0o600, 1000, True), (0o400, 1000, True), (0o640, 1000, False), (0o644, 1000, False), (0o604, 1000, False),

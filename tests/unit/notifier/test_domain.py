@@ -28,6 +28,7 @@ from notifier.domain import (
     counterpart_id,
     decide,
     delivery_id,
+    is_earned,
     is_told,
     language_of,
     masked,
@@ -78,6 +79,13 @@ def test_a_credential_leads_to_one_delivery_however_often_it_is_told() -> None:
     row = on_issued(event, NOW, TRACE)
     assert row == delivery(trace=TRACE)
     assert on_issued(event, NOW + DAY, {}).id == row.id
+
+
+def test_nobody_is_told_of_what_nobody_has_earned() -> None:
+    issued = CredentialIssued(id="urn:x:1", credential={}, issuer="north", status=POSITION, issued_at=NOW)
+    assert not is_earned(issued)
+    assert is_earned(issued.model_copy(update={"achievement": "welding"}))
+    assert not is_told(status(State.REVOKED).model_copy(update={"achievement": None}))
 
 
 def test_a_revocation_leads_to_a_delivery_of_its_own() -> None:

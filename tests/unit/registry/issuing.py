@@ -10,8 +10,10 @@ from laurel.contracts.credentials import CredentialIssued, StatusPosition
 from laurel.contracts.signature import sign as sign_event
 from laurel.contracts.status import Action, Purpose, StatusChangeRequested, StatusListSigned, list_id
 from laurel.contracts.topics import CREDENTIALS, STATUS_LISTS, STATUS_REQUESTS, Message, message
+from laurel.credentials.contexts import OPEN_BADGES_EXTENSIONS
 from laurel.credentials.keys import SigningKey
 from laurel.credentials.model import (
+    CONTEXT,
     Achievement,
     AchievementSubject,
     Alignment,
@@ -79,6 +81,37 @@ class Issuer:
         )  # fmt: skip
         return message(CREDENTIALS, body, key=body.id, event_id=event_id or f"issued-{token}",
                        source="urn:laurel:issuer", time=ISSUED_AT)  # fmt: skip
+
+    def requested(
+        self, id_: str, address: str | None = None, *, member: str = "north", index: int = 7, listed: int = 7,
+        entries: tuple[Any, ...] = (), purposes: tuple[Purpose, ...] = tuple(Purpose), **changes: Any,
+    ) -> Message:  # fmt: skip
+        """A credential.issued event for what was asked for through the VC-API; `index` is what the document says."""
+        addresses = self.world.addresses
+        ours = [
+            {
+                "type": "BitstringStatusListEntry",
+                "statusPurpose": purpose.value,
+                "statusListIndex": str(index),
+                "statusListCredential": addresses.status_list(f"{member}-1", purpose),
+            }
+            for purpose in purposes
+        ]
+        unsigned = {
+            "@context": [*CONTEXT, OPEN_BADGES_EXTENSIONS], "id": id_,
+            "type": ["VerifiableCredential", "EndorsementCredential"],
+            "issuer": self.world.did(member), "credentialStatus": [*entries, *ours],
+            "credentialSubject": {"id": "https://school.example.org/", "type": ["EndorsementSubject"],
+                                  "endorsementComment": "Good."},
+        }  # fmt: skip
+        document = sign(unsigned | changes, key=self.world.members[member], created=EPOCH,
+                        verification_method=self.world.verification_method(member))  # fmt: skip
+        body = CredentialIssued(
+            id=id_, address=address, issuer=member, credential=document,
+            status=StatusPosition(family=f"{member}-1", index=listed), issued_at=ISSUED_AT,
+        )  # fmt: skip
+        return message(CREDENTIALS, body, key=id_, event_id=f"requested-{id_}", source="urn:laurel:issuer",
+                       time=ISSUED_AT)  # fmt: skip
 
     def wish(
         self, token: str, action: Action, *, partner: str = "campus", event_id: str = "wish-1",

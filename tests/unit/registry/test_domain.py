@@ -95,6 +95,51 @@ def test_what_does_not_hold_is_not_filed(name: str, world: World, issuer: Issuer
     assert refusal.value.pointer.startswith(pointer)
 
 
+def test_what_was_asked_for_is_filed_under_its_id_with_an_address(world: World, issuer: Issuer) -> None:
+    address = world.addresses.credential(TOKEN)
+    other = {"id": "https://status.example.org/1", "type": "1EdTechRevocationList"}
+    for outgoing, id_ in (
+        (issuer.requested("urn:x:1", address), "urn:x:1"),
+        (issuer.requested(address), address),
+        (issuer.requested("urn:x:1", address, entries=(other,)), "urn:x:1"),
+    ):
+        stored = offer(outgoing, world)
+        assert (stored.id, stored.token, stored.achievement, stored.partner) == (id_, TOKEN, None, None)
+        read = StatusChanged.model_validate_json(status_changed(stored).event.data)
+        assert (read.credential, read.achievement) == (id_, None)
+
+
+def test_what_was_asked_for_must_hold_as_well(world: World, issuer: Issuer) -> None:
+    address = world.addresses.credential(TOKEN)
+    foreign = {"type": "BitstringStatusListEntry", "statusPurpose": "revocation", "statusListIndex": "7",
+               "statusListCredential": "https://lists.example.org/1"}  # fmt: skip
+    for outgoing, pointer in (
+        (issuer.requested("urn:x:1"), "/id"),
+        (issuer.requested("urn:x:1", "https://elsewhere.example/credentials/token-0001"), "/address"),
+        (issuer.requested("urn:x:1", world.addresses.credential("a/b")), "/address"),
+        (issuer.requested(world.addresses.credential("token-0002"), address), "/id"),
+        (issuer.requested("urn:x:1", address, index=8), "/credential/credentialStatus/0"),
+        (issuer.requested("urn:x:1", address, entries=(foreign,)), "/credential/credentialStatus/0"),
+        (issuer.requested("urn:x:1", address, purposes=(Purpose.REVOCATION,)), "/credential/credentialStatus"),
+        (issuer.requested("urn:x:1", address, purposes=(Purpose.REVOCATION,) * 2), "/credential/credentialStatus"),
+        (issuer.requested("urn:x:1", address, type=["VerifiableCredential", "BitstringStatusListCredential"],
+                          credentialSubject={"type": "BitstringStatusList", "statusPurpose": "revocation"}),
+         "/credential/type"),
+        (issuer.requested("urn:x:1", address, issuer=world.did("south")), "/credential/issuer"),
+    ):  # fmt: skip
+        with pytest.raises(Rejected) as refusal:
+            offer(outgoing, world)
+        assert (refusal.value.code, refusal.value.pointer) == (Code.PROOF_REFUSED, pointer), refusal.value.detail
+
+
+def test_no_partner_may_change_what_no_partner_reported(world: World, issuer: Issuer) -> None:
+    stored = offer(issuer.requested("urn:x:1", world.addresses.credential(TOKEN)), world)
+    with pytest.raises(Rejected) as refusal:
+        changed_by(stored, accepted(issuer, TOKEN, partner="campus"), Action.REVOKE)
+    assert refusal.value.code is Code.STATUS_NOT_YOURS
+    assert changed_by(stored, accepted(issuer, TOKEN), Action.REVOKE).state is State.REVOKED
+
+
 def test_the_issuer_must_be_in_the_catalog_with_the_key(world: World, issuer: Issuer) -> None:
     body = CredentialIssued.model_validate_json(issuer.issued(TOKEN).event.data)
     with pytest.raises(Rejected, match="no issuer 'north'"):
