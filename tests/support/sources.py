@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from laurel.credentials.errors import KeyResolutionError
-from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.keys import PublicKey, VerificationMethod
 
 
 class MemorySources:
@@ -27,6 +27,15 @@ class MemorySources:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def method_with(
+        self, key: PublicKey, controller: str, purpose: str = "assertionMethod"
+    ) -> VerificationMethod:
+        """The method of `controller` that holds `key`."""
+        for name, known in self.methods.items():
+            if isinstance(known, VerificationMethod) and (known.public_key, known.controller) == (key, controller):
+                return await self.method(name, controller, purpose)
+        raise KeyResolutionError("The DID document lists no such key.")
 
     async def status(self, entry: dict[str, Any], issuer: str) -> bool:
         """The bit for the entry's purpose."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from fastapi import FastAPI
@@ -21,7 +22,7 @@ from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.settings import is_loopback
 from laurel.runtime.web import create_app
 from verifier.announcer import Announcer
-from verifier.api import BODY_LIMIT, PATH, Verifying, routes
+from verifier.api import BODY_LIMIT, CREDENTIALS, PRESENTATIONS, Verifying, routes
 from verifier.config import VerifierSettings
 from verifier.resolver import Foreign, Resolver
 from verifier.trampoline import ask
@@ -58,7 +59,7 @@ def build(settings: VerifierSettings, *, clock: Clock = utc_now, egress: Egress 
 
     app = create_app("Laurel verifier", lifecycle, body_limit=BODY_LIMIT)
     app.include_router(routes(verifying))
-    app.add_middleware(OpenToAll, path=PATH)
+    app.add_middleware(OpenToAll, paths=(CREDENTIALS, PRESENTATIONS))
     return app
 
 
@@ -76,15 +77,15 @@ def _foreign(settings: VerifierSettings) -> Foreign:
 
 
 class OpenToAll:
-    """Lets pages of any origin call one path, and only that: operators' addresses are nobody else's business."""
+    """Lets pages of any origin call these paths, and only those: operators' addresses are nobody else's business."""
 
-    def __init__(self, app: ASGIApp, path: str) -> None:
+    def __init__(self, app: ASGIApp, paths: Sequence[str]) -> None:
         self._app = app
-        self._path = path
+        self._paths = paths
         self._open = CORSMiddleware(
             app, allow_origins=["*"], allow_methods=["POST"], allow_headers=["content-type"], max_age=86400
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        chosen = self._open if scope["type"] == "http" and scope["path"] == self._path else self._app
+        chosen = self._open if scope["type"] == "http" and scope["path"] in self._paths else self._app
         await chosen(scope, receive, send)

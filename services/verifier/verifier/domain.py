@@ -13,6 +13,7 @@ from laurel.contracts.status import Purpose, State
 from laurel.credentials.controller_documents import jwk_method_id
 from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
 from laurel.credentials.keys import PublicKey, VerificationMethod
+from laurel.credentials.presentations import PresentationVerification
 from laurel.credentials.report import NOT_CHECKED, Outcome, Step, Verification, good, open_question
 from laurel.credentials.status_list import is_bitstring_entry
 
@@ -20,7 +21,7 @@ REGISTRATION = "registration"
 UNKNOWN_CREDENTIAL = "UNKNOWN_CREDENTIAL"
 
 # A fault in one of these says that this is no credential of that issuer; everything else is a finding about one.
-_FOUNDATIONS = frozenset({"form", "key", "issuer", "proof"})
+_FOUNDATIONS = frozenset({"form", "key", "issuer", "holder", "proof"})
 _TITLES = {
     "REVOKED": "The credential was revoked.",
     "SUSPENDED": "The credential is suspended.",
@@ -144,6 +145,17 @@ def http_status(verification: Verification) -> int:
 def answer(verification: Verification) -> dict[str, Any]:
     """The verification as the VC-API's response body."""
     return verification.to_document() | {"problemDetails": [_problem(step) for step in findings(verification)]}
+
+
+def http_status_of_presentation(found: PresentationVerification) -> int:
+    """As `http_status`, for a presentation: 400 if it, or a credential in it, is not what it says it is."""
+    return max(http_status(each) for each in (found.presentation, *found.credentials))
+
+
+def answer_on_presentation(found: PresentationVerification) -> dict[str, Any]:
+    """The verification of a presentation as the VC-API's response body, with the problems of all its parts."""
+    parts = (found.presentation, *found.credentials)
+    return found.to_document() | {"problemDetails": [_problem(step) for part in parts for step in findings(part)]}
 
 
 def findings(verification: Verification) -> list[Step]:

@@ -12,10 +12,12 @@ from laurel.credentials.dids import listed
 from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
 from laurel.credentials.form import issuer_id, status_entries
 from laurel.credentials.keys import PublicKey, VerificationMethod
+from laurel.credentials.presentations import PresentationVerification, verify_presentation
 from laurel.credentials.report import Verification
 from laurel.credentials.resolving import WebSources
+from laurel.credentials.secured import claimed
 from laurel.credentials.status_list import entry_index
-from laurel.credentials.verification import verify
+from laurel.credentials.verification import ANYBODY, Expected, verify
 from verifier.domain import Standing, authentic, conclude, is_set, method_of, methods_of, registration, staleness
 from verifier.view import View
 
@@ -32,15 +34,16 @@ class Resolver:
         self._max_age = max_age
         self._foreign = foreign
 
-    async def verify(self, document: dict[str, Any], now: datetime) -> Verification:
-        """Verify one document. It waits for nothing but what `foreign` waits for."""
+    async def verify(self, given: Any, now: datetime, expected: Expected = ANYBODY) -> Verification:
+        """Verify one credential, in any form that `secured` reads. It waits only for what `foreign` waits for."""
         # Read first: were a heartbeat to arrive meanwhile, the answer would claim to be fresher than it is.
         as_of = self._view.as_of
+        document = claimed(given)
         name = document.get("id")
         standing = self._view.standings.get(name) if isinstance(name, str) else None
         stale = staleness(as_of, now, self._max_age)
         sources = ViewSources(self._view, self._addresses, standing, stale, self._foreign(now))
-        verification = await verify(document, sources, now)
+        verification = await verify(given, sources, now, expected)
         if not authentic(verification):
             return verification
         issuer = self._view.issuer_of_did(issuer_id(document))
@@ -48,6 +51,16 @@ class Resolver:
             return verification
         registered = registration(standing, issuer.id, status_entries(document), self._addresses)
         return conclude(verification, registered, as_of)
+
+    async def verify_presentation(self, given: Any, now: datetime, expected: Expected) -> PresentationVerification:
+        """Verify a presentation and every credential in it. It waits as `verify` does."""
+        stale = staleness(self._view.as_of, now, self._max_age)
+        sources = ViewSources(self._view, self._addresses, None, stale, self._foreign(now))
+
+        async def verify_one(credential: Any) -> Verification:
+            return await self.verify(credential, now)
+
+        return await verify_presentation(given, sources, now, expected, verify_one)
 
 
 class ViewSources:

@@ -19,7 +19,7 @@ from laurel.credentials.errors import CredentialError
 if TYPE_CHECKING:
     from laurel.runtime.egress import Egress
 
-SIZE_LIMIT = 1024 * 1024
+SIZE_LIMIT = 10 << 20  # a badge's picture; what a credential itself may have is for the verification to say
 _EXITS = {"valid": DONE, "invalid": REFUSED, "unknown": UNREACHABLE}
 _MARKS = {"valid": ("✓", "green"), "invalid": ("✗", "red"), "unknown": ("?", "yellow")}
 _VERDICTS = {

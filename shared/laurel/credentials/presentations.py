@@ -11,8 +11,8 @@ from laurel.credentials.report import Outcome, Reason, Step, Verification, bad, 
 from laurel.credentials.secured import Secured, read_presentation
 from laurel.credentials.verification import Checked, Expected, Sources, check_signature
 
-MAX_CREDENTIALS = 16
-"""Credentials in one presentation at most, since each is verified."""
+MAX_CREDENTIALS = 10
+"""Credentials in one presentation at most, since each is verified. Their contexts fit `contexts.MAX_REFERENCES`."""
 
 VerifyCredential = Callable[[Any], Awaitable[Verification]]
 
@@ -74,7 +74,7 @@ async def _signed(secured: Secured, sources: Sources, now: datetime, expected: E
     holder = holder_id(secured.document)
     steps = []
     for number, signature in enumerate(secured.signatures, 1):
-        party = holder or signature.verification_method.partition("#")[0]
+        party = holder or (signature.verification_method or "").partition("#")[0]
         checked = await check_signature(signature, party, sources, now, expected, "authentication")
         suffix = f":{number}" if number > 1 else ""
         found = (checked.key, _holder(checked, holder), checked.proof)

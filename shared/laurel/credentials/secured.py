@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-import orjson
-
-from laurel.credentials.canonical import MAX_BYTES
-from laurel.credentials.errors import CredentialError, MalformedCredential, ProofError
+from laurel.credentials.baking import is_image, unbake
+from laurel.credentials.baking.carried import is_jws
+from laurel.credentials.documents import MAX_BYTES, read_json
+from laurel.credentials.enveloping import enveloped, is_envelope
+from laurel.credentials.errors import CredentialError, MalformedCredential
 from laurel.credentials.form import check_form, check_presentation_form
-from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.jwt import DecodedJwt, Profile, decode, verify_signature
+from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.proofs import proofs_of, verify_proof
 from laurel.credentials.values import parse_datetime
 
@@ -22,8 +24,12 @@ class Signature(Protocol):
     """One signature of a document, however it is attached to it."""
 
     @property
-    def verification_method(self) -> str:
-        """The URL of the key that made it."""
+    def verification_method(self) -> str | None:
+        """The URL of the key that made it, if it names one."""
+
+    @property
+    def key(self) -> PublicKey | None:
+        """The key that it brings along, if it does. Anybody can: it counts if the signer's document lists it."""
 
     @property
     def created(self) -> datetime | None:
@@ -67,6 +73,11 @@ class EmbeddedProof:
         return str(self.proof["verificationMethod"])
 
     @property
+    def key(self) -> PublicKey | None:
+        """None: a proof names its key."""
+        return None
+
+    @property
     def created(self) -> datetime | None:
         """When it was made, as far as it says so."""
         return self._moment("created")
@@ -95,8 +106,50 @@ class EmbeddedProof:
         return parse_datetime(self.proof[name]) if name in self.proof else None
 
 
+@dataclass(frozen=True)
+class Token:
+    """The signature of a JWT."""
+
+    decoded: DecodedJwt
+
+    @property
+    def verification_method(self) -> str | None:
+        """The URL of the key that made it, if it names one."""
+        return self.decoded.verification_method
+
+    @property
+    def key(self) -> PublicKey | None:
+        """The key that it brings along, if it does."""
+        return self.decoded.jws.jwk
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was made, as far as it says so."""
+        return self.decoded.issued
+
+    @property
+    def expires(self) -> datetime | None:
+        """From when on it no longer counts, if ever; an Open Badges JWT says there until when the badge is valid."""
+        return None if self.decoded.profile is Profile.OPEN_BADGE else self.decoded.expires
+
+    @property
+    def domain(self) -> Sequence[str]:
+        """What it is meant for; empty: for anything."""
+        audience = self.decoded.claims.get("aud", [])
+        return audience if isinstance(audience, list) else [audience]
+
+    @property
+    def challenge(self) -> Sequence[str]:
+        """What it answers; empty: nothing."""
+        return [self.decoded.claims["nonce"]] if "nonce" in self.decoded.claims else []
+
+    def check(self, method: VerificationMethod) -> None:
+        """Raise ProofError unless the signature holds with this key."""
+        verify_signature(self.decoded, method)
+
+
 def read_credential(given: Any) -> Secured:
-    """The credential in `given`: parsed JSON, JSON text or bytes, or a JWT.
+    """The credential in `given`: parsed JSON, JSON text or bytes, a JWT, an envelope, or a baked PNG or SVG.
 
     Raises CredentialError unless it has the form of a credential and of proofs, which are not verified here.
     """
@@ -110,30 +163,59 @@ def read_presentation(given: Any) -> Secured:
 
 def is_presentation(given: Any) -> bool:
     """Whether `given` says of itself that it is a presentation; False for what cannot be read."""
+    return "VerifiablePresentation" in _types(claimed(given))
+
+
+def claimed(given: Any) -> dict[str, Any]:
+    """The document in `given` as it stands there, with nothing checked; empty where none can be read."""
     try:
         document = parsed(given)
+        token = _token(document)
+        document = document if token is None else decode(token).document
     except CredentialError:
-        return False
-    declared = document.get("type") if isinstance(document, dict) else None
-    return "VerifiablePresentation" in (declared if isinstance(declared, list) else [declared])
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def parsed(given: Any) -> Any:
+    """`given` as JSON: text, or what a badge's picture carries, is parsed; a JWT stays text.
+
+    Raises MalformedCredential.
+    """
+    if isinstance(given, bytes):
+        given = unbake(given) if is_image(given) else _text(given)
+    if not isinstance(given, str):
+        return given
+    return given.strip() if is_jws(given.strip()) else read_json(given)
+
+
+def _text(given: bytes) -> str:
+    if len(given) > MAX_BYTES:
+        raise MalformedCredential(f"The document is longer than {MAX_BYTES} bytes.")
+    try:
+        return given.decode()
+    except UnicodeDecodeError:
+        raise MalformedCredential("The document is not text in UTF-8.", code="PARSING_ERROR") from None
 
 
 def _read(given: Any, check: Callable[[Any], None], purpose: str) -> Secured:
     document = parsed(given)
-    check(document)
-    proofs = proofs_of(document)
-    if not proofs:
-        raise ProofError("The credential has no proof, so nothing shows who made it.", pointer="/proof")
-    return Secured(document, [EmbeddedProof(document, each, purpose) for each in proofs])
+    token = _token(document)
+    if token is None:
+        check(document)
+        return Secured(document, [EmbeddedProof(document, each, purpose) for each in proofs_of(document)])
+    decoded = decode(token)
+    check(decoded.document)
+    return Secured(decoded.document, [Token(decoded)])
 
 
-def parsed(given: Any) -> Any:
-    """The JSON that `given` is, or is the text of. Raises MalformedCredential."""
-    if not isinstance(given, bytes | str):
-        return given
-    if len(given) > MAX_BYTES:
-        raise MalformedCredential(f"The document is longer than {MAX_BYTES} bytes.")
-    try:
-        return orjson.loads(given)
-    except orjson.JSONDecodeError as error:
-        raise MalformedCredential("The document is not JSON.", code="PARSING_ERROR") from error
+def _token(document: Any) -> str | None:
+    """The JWT that `document` is, or is the envelope of. Raises MalformedCredential for an envelope of no JWT."""
+    if isinstance(document, str):
+        return document
+    return enveloped(document) if is_envelope(document) else None
+
+
+def _types(document: dict[str, Any]) -> list[Any]:
+    declared = document.get("type")
+    return declared if isinstance(declared, list) else [declared]

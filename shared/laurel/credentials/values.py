@@ -8,6 +8,8 @@ import base58
 from pyoxigraph import NamedNode
 
 MAX_IRI_CHARS = 2048
+# A picture, or a token in its envelope.
+MAX_DATA_URL_CHARS = 1 << 20
 
 # XML Schema 1.1 part 2 §3.4.28: a dateTime whose time zone is required. Years beyond four digits are valid
 # there and of no use here.
@@ -23,7 +25,7 @@ def is_absolute_iri(value: Any) -> bool:
     The parser silently drops a statement whose IRI it does not accept, so its own judgement is the one
     that decides what a signature covers.
     """
-    if not isinstance(value, str) or len(value) > MAX_IRI_CHARS:
+    if not isinstance(value, str) or len(value) > (MAX_DATA_URL_CHARS if value[:5] == "data:" else MAX_IRI_CHARS):
         return False
     try:
         NamedNode(value)

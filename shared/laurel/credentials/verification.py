@@ -11,9 +11,22 @@ from typing import Any, Protocol
 
 from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
 from laurel.credentials.form import issuer_id, status_entries, validity
-from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.keys import PublicKey, VerificationMethod
+from laurel.credentials.open_badges import check_profile
 from laurel.credentials.related_resources import check_related_resources
-from laurel.credentials.report import Outcome, Reason, Step, Verification, bad, good, not_checked, open_question, worst
+from laurel.credentials.report import (
+    NOT_CHECKED,
+    Outcome,
+    Reason,
+    Step,
+    Verification,
+    bad,
+    good,
+    not_checked,
+    open_question,
+    worst,
+)
+from laurel.credentials.schema_check import check_schemas
 from laurel.credentials.secured import Secured, Signature, read_credential
 from laurel.credentials.status_list import is_bitstring_entry
 from laurel.credentials.values import format_datetime
@@ -37,6 +50,11 @@ class Sources(Protocol):
         Raises KeyResolutionError if there is none, Unavailable if it is out of reach.
         """
 
+    async def method_with(
+        self, key: PublicKey, controller: str, purpose: str = "assertionMethod"
+    ) -> VerificationMethod:
+        """The method of `controller` that holds `key`. Raises as `method` does."""
+
     async def status(self, entry: dict[str, Any], issuer: str) -> bool:
         """Whether the entry's bit is set, in a status list that has itself been verified as the issuer's.
 
@@ -52,12 +70,17 @@ class Expected:
     challenge: str | None = None
 
 
-async def verify(document: Any, sources: Sources, now: datetime, expected: Expected = Expected()) -> Verification:
-    """Verify a credential, given as parsed JSON, as JSON text or as a JWT. Raises nothing for what is wrong with it.
+ANYBODY = Expected()
+"""Nothing is expected of the proofs: they must not be bound to anything."""
+
+
+async def verify(document: Any, sources: Sources, now: datetime, expected: Expected = ANYBODY) -> Verification:
+    """Verify a credential, in any form that `secured` reads. Raises nothing for what is wrong with it.
 
     The steps are `form`; `key`, `issuer` and `proof` for each signature (`key:2` for the second); `dates`; then one
-    `status:<purpose>` for each status entry, or `status` where there is none; and one `related resource` for each
-    that the credential pins. A step whose ground is missing is `unknown` with the code NOT_CHECKED.
+    `status:<purpose>` for each status entry, or `status` where there is none; where the credential gives cause, one
+    `schema` for each that it declares, `open badge`, and one `related resource` for each that it pins. A step whose
+    ground is missing is `unknown` with the code NOT_CHECKED.
     """
     # 1. Form: what follows relies on it.
     form, secured = _form(document)
@@ -74,9 +97,9 @@ async def verify(document: Any, sources: Sources, now: datetime, expected: Expec
     # 4. The status, only for what the issuer has signed: anyone can write a status entry.
     authentic = worst(step.outcome for step in checks) is Outcome.valid
     statuses = await _statuses(credential, issuer, sources, authentic)
-    # 5. What it refers to.
-    resources = check_related_resources(credential)
-    return Verification((form, *checks, dates, *statuses, *resources), now)
+    # 5. What it declares itself to be, and what it refers to.
+    further = [*_schemas(credential), *_open_badge(credential), *check_related_resources(credential)]
+    return Verification((form, *checks, dates, *statuses, *further), now)
 
 
 _AFTER_FORM = ("key", "issuer", "proof", "dates", "status")
@@ -117,7 +140,7 @@ async def _key(
     signature: Signature, party: str, sources: Sources, purpose: str
 ) -> tuple[Step, VerificationMethod | None]:
     try:
-        method = await sources.method(signature.verification_method, party, purpose)
+        method = await _method(signature, party, sources, purpose)
     except KeyResolutionError as error:
         detail = f"The issuer has no such key: {error.detail}"
         return bad("key", error, Reason.untrusted_issuer, detail), None
@@ -129,6 +152,14 @@ async def _key(
         detail = f"The key was retired on {when}, before this signature was made; ask the issuer for a new credential."
         return Step("key", Outcome.invalid, "KEY_RETIRED", detail, Reason.untrusted_issuer), None
     return good("key", f"The key that made the proof was found: {method.id}"), method
+
+
+async def _method(signature: Signature, party: str, sources: Sources, purpose: str) -> VerificationMethod:
+    if signature.verification_method is not None:
+        return await sources.method(signature.verification_method, party, purpose)
+    if signature.key is not None:
+        return await sources.method_with(signature.key, party, purpose)
+    raise KeyResolutionError("The signature names no key; ask for one that does.")
 
 
 def _proof(signature: Signature, method: VerificationMethod, now: datetime, expected: Expected) -> Step:
@@ -234,3 +265,32 @@ async def _status(entry: dict[str, Any], issuer: str, sources: Sources) -> Step:
 def _status_name(entry: dict[str, Any]) -> str:
     purpose = entry.get("statusPurpose")
     return f"status:{purpose}" if isinstance(purpose, str) else "status"
+
+
+# --- What it declares itself to be -----------------------------------------------------------------------------
+
+
+def _schemas(credential: dict[str, Any]) -> Sequence[Step]:
+    steps = []
+    for number, finding in enumerate(check_schemas(credential), 1):
+        name = "schema" if number == 1 else f"schema:{number}"
+        if finding.outcome == "valid":
+            steps.append(good(name, finding.detail))
+        elif finding.outcome == "unknown":
+            steps.append(open_question(name, finding.code or NOT_CHECKED, finding.detail, advisory=True))
+        else:
+            error = CredentialError(finding.detail, pointer=finding.pointer, code=finding.code)
+            steps.append(bad(name, error, Reason.malformed))
+    return steps
+
+
+def _open_badge(credential: dict[str, Any]) -> Sequence[Step]:
+    profile = check_profile(credential)
+    if profile.kind is None:
+        return ()
+    if not profile.errors:
+        return [good("open badge", "The credential has what Open Badges 3.0 demands.")]
+    first, *others = profile.errors
+    more = f" (and {len(others)} more)" if others else ""
+    error = CredentialError(f"{first.detail}{more}", pointer=first.pointer, code=first.code)
+    return [bad("open badge", error, Reason.malformed)]

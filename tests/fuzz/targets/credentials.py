@@ -15,7 +15,7 @@ from fuzz.harness import Target
 from fuzz.mutation import as_json, mutated_bytes, mutated_json
 from fuzz.samples import CREATED, KEY, METHOD, NOW, Document, signed, status_list, unsigned
 from laurel.credentials.dids import did_key_method
-from laurel.credentials.keys import VerificationMethod
+from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.presentations import verify_presentation
 from laurel.credentials.proofs import sign
 from laurel.credentials.status_list import check_status
@@ -35,6 +35,12 @@ class Sources:
     ) -> VerificationMethod:  # fmt: skip
         """The key that the name is."""
         return did_key_method(verification_method)
+
+    async def method_with(
+        self, key: PublicKey, controller: str, purpose: str = "assertionMethod"
+    ) -> VerificationMethod:  # fmt: skip
+        """The key itself, as its controller's."""
+        return VerificationMethod(controller, controller, key)
 
     async def status(self, entry: Document, issuer: str) -> bool:
         """Whether the bit is set in the list, whichever the entry names."""

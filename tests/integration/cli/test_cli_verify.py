@@ -14,8 +14,11 @@ import pytest
 
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.status import Purpose
+from laurel.credentials.baking import bake
 from laurel.credentials.controller_documents import did_document
+from laurel.credentials.dids import did_key
 from laurel.credentials.keys import SigningKey, VerificationMethod
+from laurel.credentials.proofs import sign
 from support.badges import badge, method_of, status_list
 from support.command import Run
 from support.site import Site
@@ -64,7 +67,7 @@ def test_a_credential_that_holds(run: Run, member: Member) -> None:
 
     assert ran.code == 0, ran.out + ran.err
     assert "The credential holds." in ran.out
-    assert ran.out.count("✓") == 7
+    assert ran.out.count("✓") == 8
 
 
 def test_json_says_the_same(run: Run, member: Member, tmp_path: Path) -> None:
@@ -75,7 +78,37 @@ def test_json_says_the_same(run: Run, member: Member, tmp_path: Path) -> None:
 
     assert ran.code == 0
     assert ran.document["verified"] is True
-    assert [step["outcome"] for step in ran.document["steps"]] == ["valid"] * 7
+    assert [step["outcome"] for step in ran.document["steps"]] == ["valid"] * 8
+
+
+def test_a_badge_in_a_picture_and_a_presentation_are_verified_too(run: Run, member: Member, tmp_path: Path) -> None:
+    picture = tmp_path / "badge.svg"
+    picture.write_bytes(bake(b'<svg xmlns="http://www.w3.org/2000/svg"/>', json.dumps(member.credential)))
+    assert run("verify", picture, "--allow-local").code == 0
+
+    holder = key("the holder")
+    did = did_key(holder.public)
+    file = tmp_path / "presentation.json"
+    presentation = {
+        "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiablePresentation"], "holder": did,
+        "verifiableCredential": [member.credential],
+    }  # fmt: skip
+    method = f"{did}#{holder.public.to_multibase()}"
+    signed = sign(
+        presentation,
+        key=holder,
+        verification_method=method,
+        created=NOW,
+        proof_purpose="authentication",
+        challenge="c1",
+    )
+    file.write_text(json.dumps(signed))
+    ran = run("verify", file, "--allow-local", "--challenge", "c1")
+    assert ran.code == 0, ran.out
+    assert "The presentation holds." in ran.out
+    ran = run("verify", file, "--allow-local", "--challenge", "c2")
+    assert ran.code == 1
+    assert "meant for somebody else" in ran.out
 
 
 def test_stdin_is_read(run: Run, member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +209,8 @@ def test_what_is_no_credential_does_not_hold(run: Run, tmp_path: Path) -> None:
     assert run("verify", file).code == 1
     assert run("verify", tmp_path / "absent").code == 2
     file.write_bytes(b"x" * (1024 * 1024 + 1))
+    assert run("verify", file).code == 1
+    file.write_bytes(b"x" * (10 * 1024 * 1024 + 1))
     assert run("verify", file).code == 2
 
 

@@ -18,6 +18,7 @@ from laurel.contracts.operations import VerificationCompleted
 from laurel.contracts.status import Purpose, State
 from laurel.contracts.topics import STATUS_CHANGES, VERIFICATIONS, Message
 from laurel.credentials.dids import did_key
+from laurel.credentials.proofs import sign
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.record import read_event
 from laurel.runtime.settings import KafkaSettings
@@ -137,7 +138,17 @@ async def test_an_answer_names_its_steps_its_problems_and_its_age(
         response = await verifier.ask(samples.credential("active"), options={"returnResults": True})
         body = response.json()
         assert body["asOf"] == "2026-06-01T12:00:00Z"
-        names = ["form", "key", "issuer", "proof", "dates", "status:revocation", "status:suspension", "registration"]
+        names = [
+            "form",
+            "key",
+            "issuer",
+            "proof",
+            "dates",
+            "status:revocation",
+            "status:suspension",
+            "open badge",
+            "registration",
+        ]
         assert [step["name"] for step in body["steps"]] == names
         assert {step["outcome"] for step in body["steps"]} == {"valid"}
         assert body["problemDetails"] == []
@@ -296,9 +307,11 @@ async def test_bodies_that_cannot_be_read(kafka_settings: KafkaSettings, samples
         (b"[]", 400, ""),
         (b"", 400, ""),
         (b'{"verifiableCredential": {"x": NaN}}', 400, ""),
-        (b'{"verifiableCredential": "eyJ..."}', 400, "/verifiableCredential"),
+        (b'{"verifiableCredential": 5}', 400, "/verifiableCredential"),
         (b'{"verifiableCredential": {}, "options": 1}', 400, "/options"),
-        (b'{"verifiableCredential": {"x": "' + b"x" * 256 * 1024 + b'"}}', 413, ""),
+        (b'{"verifiableCredential": {}, "options": {"domain": 1}}', 400, "/options/domain"),
+        (b'{"verifiableCredential": {}, "options": {"challenge": ""}}', 400, "/options/challenge"),
+        (b'{"verifiableCredential": {"x": "' + b"x" * 2 * 1024 * 1024 + b'"}}', 413, ""),
     ]
     async with running(kafka_settings, samples.world, watch) as verifier:
         for content, status, pointer in cases:
@@ -306,8 +319,49 @@ async def test_bodies_that_cannot_be_read(kafka_settings: KafkaSettings, samples
             assert response.status_code == status, content[:50]
             assert response.headers["content-type"] == "application/problem+json"
             assert response.json()["pointer"] == pointer
-        response = await verifier.client.post("/credentials/verify", content=deep)
-        assert (response.status_code, response.json()["verified"]) == (400, False)
+        for hostile in (deep, b'{"verifiableCredential": "eyJ..."}'):
+            response = await verifier.client.post("/credentials/verify", content=hostile)
+            assert (response.status_code, response.json()["verified"]) == (400, False)
+        response = await verifier.client.post("/presentations/verify", json={"verifiableCredential": {}})
+        assert (response.status_code, response.json()["pointer"]) == (400, "/verifiablePresentation")
+
+
+async def test_a_presentation_is_as_good_as_what_is_in_it_and_only_for_whoever_asked(
+    kafka_settings: KafkaSettings, samples: Samples, watch: Watch
+) -> None:
+    holder = key("the holder")
+    did = did_key(holder.public)
+    document: dict[str, Any] = {
+        "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiablePresentation"], "holder": did,
+        "verifiableCredential": [samples.credential("active", index=1), samples.credential("revoked", index=2)],
+    }  # fmt: skip
+
+    def presented(document: dict[str, Any]) -> dict[str, Any]:
+        return sign(
+            document, key=holder, verification_method=f"{did}#{holder.public.to_multibase()}", created=watch.now,
+            proof_purpose="authentication", domain="hr.example", challenge="f81d4fae",
+        )  # fmt: skip
+
+    await publish(kafka_settings, record(samples))
+    async with running(kafka_settings, samples.world, watch) as verifier:
+
+        async def ask(presentation: dict[str, Any], **options: str) -> tuple[int, str, list[str]]:
+            body = {"verifiablePresentation": presentation, "options": options}
+            response = await verifier.client.post("/presentations/verify", json=body)
+            found = response.json()
+            assert found["verified"] is (found["outcome"] == "valid")
+            return response.status_code, found["outcome"], [each["code"] for each in found["problemDetails"]]
+
+        asked = {"domain": "hr.example", "challenge": "f81d4fae"}
+        assert await ask(presented(document), **asked) == (200, "invalid", ["REVOKED"])
+        document["verifiableCredential"].pop()
+        good = presented(document)
+        assert await ask(good, **asked) == (200, "valid", [])
+        assert await ask(good, **asked | {"challenge": "another"}) == (400, "invalid", ["INVALID_CHALLENGE_ERROR"])
+        assert await ask(good) == (200, "unknown", ["INVALID_DOMAIN_ERROR"])
+        assert await ask({**good, "holder": "did:web:thief.example"}, **asked) == (
+            400, "invalid", ["HOLDER_MISMATCH", "PROOF_VERIFICATION_ERROR"],
+        )  # fmt: skip
 
 
 async def test_pages_anywhere_may_ask_and_may_not_read_the_rest(

@@ -3,35 +3,33 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from laurel.credentials.baking import bake
+from laurel.credentials.enveloping import envelope
 from laurel.credentials.errors import StatusListError, Unavailable
-from laurel.credentials.keys import SigningKey, VerificationMethod
+from laurel.credentials.jwt import sign_open_badge_jwt, sign_vc_jwt
+from laurel.credentials.keys import KeyType, PublicKey, SigningKey, VerificationMethod
 from laurel.credentials.proofs import sign
 from laurel.credentials.report import Outcome, Step, Verification
 from laurel.credentials.status_list import Bitstring, status_list_credential
 from laurel.credentials.verification import Expected, verify
+from support.sources import MemorySources
 
 Document = dict[str, Any]
 Build = Callable[[], Document]
 Sign = Callable[[Document], Document]
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 METHOD = "did:web:academy.example#key-1"
-STEPS = ["form", "key", "issuer", "proof", "dates", "status:revocation", "status:suspension"]
+STEPS = ["form", "key", "issuer", "proof", "dates", "status:revocation", "status:suspension", "open badge"]
 
 
-class Sources(Protocol):
-    methods: dict[str, VerificationMethod | Exception]
-    bits: dict[str, bool | Exception]
-    asked: list[str]
-
-    async def method(self, verification_method: str, issuer: str, purpose: str = ...) -> VerificationMethod: ...
-    async def status(self, entry: Document, issuer: str) -> bool: ...
+Sources = MemorySources
 
 
 def outcomes(verification: Verification) -> dict[str, str]:
@@ -205,8 +203,9 @@ async def test_a_credential_without_status_is_valid_and_says_so(badge: Build, si
     del document["credentialStatus"]
     verification = await verify(sign_it(document), sources, NOW)
     assert verification.outcome is Outcome.valid
-    assert (verification.steps[-1].name, verification.steps[-1].code) == ("status", None)
-    assert "names no status list" in verification.steps[-1].detail
+    status = next(step for step in verification.steps if step.kind == "status")
+    assert (status.name, status.code) == ("status", None)
+    assert "names no status list" in status.detail
 
 
 @pytest.mark.parametrize(
@@ -229,7 +228,7 @@ async def test_a_status_of_an_unknown_kind_is_unknown(
     document["credentialStatus"] = entry
     verification = await verify(sign_it(document), sources, NOW)
     assert verification.outcome is Outcome.unknown
-    assert verification.steps[-1].code == "STATUS_UNSUPPORTED"
+    assert [step.code for step in verification.steps if step.kind == "status"] == ["STATUS_UNSUPPORTED"]
     assert sources.asked == []
 
 
@@ -330,6 +329,85 @@ async def test_a_status_list_is_verified_as_any_credential(
     assert codes(await verify(signed, sources, NOW + timedelta(days=2))) == {"dates": "EXPIRED"}
 
 
+def as_vc_jwt(badge: Document, key: SigningKey, kid: str | None) -> str:
+    return sign_vc_jwt(badge, key=key, kid=kid or "urn:none", issued=NOW)
+
+
+def as_badge_jwt(badge: Document, key: SigningKey, kid: str | None) -> str:
+    return sign_open_badge_jwt(badge, key=key, kid=kid, issued=NOW)
+
+
+@pytest.mark.parametrize("key_type", [KeyType.ED25519, KeyType.P256])
+@pytest.mark.parametrize("secured", [as_vc_jwt, as_badge_jwt])
+@pytest.mark.parametrize("given", [str, str.encode, envelope])
+async def test_a_jwt_is_verified_as_an_embedded_proof_is(
+    badge: Build, method: VerificationMethod, sources: Sources, key_type: KeyType,
+    secured: Callable[[Document, SigningKey, str | None], str], given: Callable[[str], Any],
+) -> None:  # fmt: skip
+    key = SigningKey.generate(key_type)
+    sources.methods[method.id] = replace(method, public_key=key.public)
+    token = secured(badge(), key, method.id)
+    verification = await verify(given(token), sources, NOW)
+    assert [step.name for step in verification.steps] == STEPS
+    assert verification.outcome is Outcome.valid, verification.to_document()
+
+    sources.bits["revocation"] = True
+    assert codes(await verify(given(token), sources, NOW)) == {"status:revocation": "REVOKED"}
+    sources.methods[method.id] = method
+    assert (await verify(given(token), sources, NOW)).outcome is Outcome.invalid
+
+
+async def test_a_key_that_a_jwt_brings_along_counts_if_the_issuer_lists_it(
+    badge: Build, key: SigningKey, sources: Sources
+) -> None:
+    assert (await verify(as_badge_jwt(badge(), key, None), sources, NOW)).outcome is Outcome.valid
+    verification = await verify(as_badge_jwt(badge(), OTHER, None), sources, NOW)
+    assert reasons(verification)["key"] == "untrusted issuer"
+    assert sources.asked == ["revocation", "suspension"]
+
+
+async def test_a_picture_is_as_good_as_what_was_baked_into_it(signed: Document, sources: Sources) -> None:
+    picture = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    assert (await verify(bake(picture, orjson.dumps(signed)), sources, NOW)).outcome is Outcome.valid
+    assert reasons(await verify(picture, sources, NOW))["form"] == "malformed"
+
+
+async def test_a_schema_that_is_not_bundled_decides_nothing(badge: Build, sign_it: Sign, sources: Sources) -> None:
+    schema = {"id": "https://school.example/schema.json", "type": "JsonSchema"}
+    verification = await verify(sign_it({**badge(), "credentialSchema": schema}), sources, NOW)
+    assert outcomes(verification) == {"schema": "unknown"}
+    assert reasons(verification) == {"schema": "could not check"}
+    assert verification.outcome is Outcome.valid
+
+
+async def test_a_badge_is_held_to_the_schema_it_declares(badge: Build, sign_it: Sign, sources: Sources) -> None:
+    document = badge()
+    url = "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_achievementcredential_schema.json"
+    document["@context"].append("https://purl.imsglobal.org/spec/ob/v3p0/extensions.json")
+    document["credentialSchema"] = [{"id": url, "type": "1EdTechJsonSchemaValidator2019"}]
+    # The published schema has room for one status.
+    document["credentialStatus"] = document["credentialStatus"][0]
+    assert outcomes(await verify(sign_it(document), sources, NOW)) == {}
+    document["credentialSubject"]["achievement"]["achievementType"] = "Medal"
+    verification = await verify(sign_it(document), sources, NOW)
+    assert reasons(verification)["schema"] == "malformed"
+
+
+async def test_a_badge_must_be_one_and_other_credentials_need_not(
+    badge: Build, sign_it: Sign, sources: Sources
+) -> None:
+    document = badge()
+    del document["credentialSubject"]["achievement"]["criteria"]
+    verification = await verify(sign_it(document), sources, NOW)
+    assert reasons(verification) == {"open badge": "malformed"}
+    other = {name: document[name] for name in ("issuer", "credentialStatus", "validFrom")}
+    generic = {"@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiableCredential"], **other}
+    generic |= {"issuer": "did:web:academy.example", "credentialSubject": {"id": "did:example:ada"}}
+    verification = await verify(sign_it(generic), sources, NOW)
+    assert verification.outcome is Outcome.valid
+    assert [step.name for step in verification.steps] == STEPS[:-1]
+
+
 STEP_OUTCOMES = st.lists(st.sampled_from(Outcome), max_size=6)
 
 
@@ -348,6 +426,11 @@ async def test_verify_raises_nothing_for_what_it_is_given(noise: Any, method: Ve
     class Nowhere:
         async def method(
             self, verification_method: str, issuer: str, purpose: str = "assertionMethod"
+        ) -> VerificationMethod:
+            return method
+
+        async def method_with(
+            self, key: PublicKey, controller: str, purpose: str = "assertionMethod"
         ) -> VerificationMethod:
             return method
 
