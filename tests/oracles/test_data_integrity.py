@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from laurel.credentials.contexts import CONTEXTS
+from laurel.credentials.errors import MalformedCredential
 from laurel.credentials.keys import KeyType, SigningKey
 from oracles.digital_bazaar import DigitalBazaar, NodeProcess
 from oracles.open_badges_lib import OpenBadgesLib
@@ -173,3 +174,25 @@ def test_openvc_core_canonicalises_with_the_wrong_hash_for_p384(node: NodeProces
     issuer = Signer.with_did_key(keys[KeyType.P384])
     with pytest.raises(Refused, match="Invalid signature"):
         DigitalBazaar(node).verify(OpenvcCore().sign(badge(issuer), "ecdsa-rdfc-2019", issuer), {})
+
+
+@pytest.mark.parametrize("character", ["\ufffe", "\uffff", "\x7f", "\x01"])
+@pytest.mark.parametrize(("suite", "key_type"), SUITES, ids="-".join)
+def test_laurel_signs_no_character_on_whose_canonical_form_others_disagree(
+    node: NodeProcess, keys: Keys, suite: str, key_type: KeyType, character: str
+) -> None:
+    """RDFC-1.0 ("Canonical N-Quads") escapes what XML 1.1 knows as no `Char`, U+FFFE and U+FFFF among it.
+
+    Only some do: @digitalbazaar/vc and pyld leave those two as they are. With JCS nobody is in doubt.
+    """
+    issuer = Signer.with_did_key(keys[key_type])
+    document = {**badge(issuer), "name": f"Welding{character}"}
+    theirs = DigitalBazaar(node).sign(document, suite, issuer)
+    if "-jcs-" in suite:
+        Laurel().verify(theirs, {})
+        DigitalBazaar(node).verify(Laurel().sign(document, suite, issuer), {})
+    else:
+        with pytest.raises(Refused, match=r"/name|PROOF_TRANSFORMATION_ERROR"):
+            Laurel().verify(theirs, {})
+        with pytest.raises(MalformedCredential, match="/name"):
+            Laurel().sign(document, suite, issuer)

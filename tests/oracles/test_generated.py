@@ -47,6 +47,6 @@ def test_whatever_the_standard_allows_holds_for_both(
     oracle: Oracle, suite: str, key_type: KeyType, keys: Mapping[KeyType, SigningKey], generated: st.DataObject
 ) -> None:
     issuer = Signer.with_did_key(keys[key_type])
-    document = by(issuer, generated.draw(credentials()))
+    document = by(issuer, generated.draw(credentials(language_values=True, endorsed=True, fractions="-jcs-" in suite)))
     oracle.verify(Laurel().sign(document, suite, issuer), {})
     Laurel().verify(oracle.sign(document, suite, issuer), {})

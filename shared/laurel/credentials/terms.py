@@ -25,7 +25,7 @@ from laurel.credentials.values import is_absolute_iri, parse_datetime, pointer
 # Term definitions in contexts that the document brings along.
 MAX_DEFINITIONS = 500
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _BEYOND_BMP_ORDER = re.compile(r"[\ue000-\U0010ffff]")
 _MAX_SAFE_INTEGER = 2**53 - 1
 _STRING = "http://www.w3.org/2001/XMLSchema#string"
@@ -213,8 +213,8 @@ class _Walk:
                 _refuse("The value must be true or false.", path)
         elif isinstance(value, str):
             if self.rdf and _CONTROL.search(value):
-                # Only newer canonicalisers escape them (RDFC-1.0, "Canonical N-Quads"), so elsewhere the proof fails.
-                _refuse("The text holds an invisible control character; take it out.", path)
+                # Not every canonicaliser escapes them (RDFC-1.0, "Canonical N-Quads"), so elsewhere the proof fails.
+                _refuse("The text holds an invisible control character or U+FFFE or U+FFFF; take it out.", path)
             if self.rdf and datatype == _DOUBLE:
                 # Some processors rewrite it.
                 _refuse("The number must be written as one, not as a string.", path)
