@@ -79,8 +79,7 @@ def _nodes(values: Strategy) -> Strategy:
     types = st.one_of(_TYPES, st.lists(_TYPES, min_size=1, max_size=2))
     said = st.dictionaries(_NAMES, st.one_of(values, st.lists(values, min_size=1, max_size=3)), min_size=1, max_size=4)
     about = st.fixed_dictionaries({}, optional={"id": IRIS, "type": types, "@context": _BROUGHT})
-    keywords = st.fixed_dictionaries({}, optional={"@id": IRIS, "@type": types})
-    return st.builds(dict.__or__, st.one_of(st.just({}), about, keywords), said)
+    return st.builds(dict.__or__, st.one_of(st.just({}), about), said)
 
 
 def documents() -> st.SearchStrategy[dict[str, Any]]:

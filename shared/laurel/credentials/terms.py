@@ -122,14 +122,15 @@ class _Walk:
             active = self.local(active, node["@context"], (*path, "@context"))
         typed = active.with_types(_types(node, active, path))
         terms = typed.terms
-        identified = False
+        meanings: set[str] = set()
         for name, value in node.items():
             here = (*path, name)
             term = terms.get(name) or _undeclared(name, typed, here)
+            if term.id in meanings:
+                # A signature over RDF does not say which of the two names a value stood under.
+                _refuse("Another member of the object has the same meaning; keep one of them.", here)
+            meanings.add(term.id)
             if term.id == "@id":
-                if identified:
-                    _refuse("The object has two ids.", here)
-                identified = True
                 _check_iri(value, typed, here)
             elif term.id[0] != "@":
                 self.member(value, name, term, typed, active, here)
@@ -266,6 +267,10 @@ def _undeclared(name: Any, typed: ActiveContext, path: Path) -> Term:
     if not isinstance(name, str):
         _refuse("A member name must be a string.", path)
     if name in ("@id", "@type", "@context"):
+        alias = typed.terms.get(name[1:])
+        if alias is not None and alias.id == name:
+            # A signature over RDF does not tell them apart, and readers of the JSON look under the alias alone.
+            _refuse(f"Write {name} as {name[1:]}, which is what the contexts call it.", path)
         return Term(name)
     if name.startswith("@"):
         _refuse(f"The keyword {name[:100]} is not supported here.", path)

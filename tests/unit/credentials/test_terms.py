@@ -56,8 +56,6 @@ def second_opinion(document: Document) -> bytes:
         {"@context": [DID_V1, MULTIKEY_V1], "verificationMethod": {"type": "Multikey", "publicKeyMultibase": "z"}},
         {"@context": [CREDENTIALS_V1], "id": "urn:x", "type": "VerifiableCredential", "issuer": "https://x.example"},
         badge(credentialSubject={"type": "AchievementSubject", "creditsEarned": 3.75}),
-        badge(**{"@id": "urn:x"}),
-        badge(evidence={"@type": "Evidence", "@id": "urn:x"}),
         badge(evidence={}),
         badge(evidence=[{"id": "urn:x"}, "urn:y"]),
         badge(_sd={"any": ["JSON", None, 0.5, {}]}),
@@ -116,6 +114,9 @@ def test_defined_documents_pass(document: Document) -> None:
         (badge(evidence={"@list": ["urn:x"]}), "/evidence/@list"),
         (badge(id="urn:x", **{"@id": "urn:y"}), "/@id"),
         (badge(evidence={"type": "Evidence", "@type": "Evidence"}), "/evidence/@type"),
+        # the contexts have names for them, which is where readers look
+        (badge(**{"@id": "urn:x"}), "/@id"),
+        (badge(evidence={"@type": "Evidence"}), "/evidence/@type"),
         (badge(name={"@value": "x", "@index": "0"}), "/name/@index"),
         (badge(name={"@value": None}), "/name/@value"),
         (badge(name={"@value": 5, "@language": "en"}), "/name/@value"),
