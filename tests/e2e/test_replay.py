@@ -34,6 +34,7 @@ from laurel_local.mailbox import Mailbox
 from support.log import publish, read_topic
 from support.system import System, builders, running
 from support.waiting import eventually
+from support.wishes import URN, wish
 from support.world import World
 
 Published = set[tuple[bytes | None, bytes, bytes | None]]
@@ -84,7 +85,8 @@ def state(database: EmbeddedDatabase, prefix: str) -> dict[str, list[Any]]:
 
 
 async def live_through_it(system: System, settings: KafkaSettings, world: World, mailbox: Mailbox) -> None:
-    """A catalog, good and bad completions, a duplicate and a revocation, until all of it has settled."""
+    """A catalog, good and bad completions, a duplicate, a revocation, and a credential that is asked for and
+    suspended, until all of it has settled."""
     await system.apply_catalog(world)
     now = utc_now()
     good = [world.completion(f"e{number}", learner=number, completed_at=now) for number in range(6)]
@@ -105,6 +107,12 @@ async def live_through_it(system: System, settings: KafkaSettings, world: World,
     revoked = read_event(issued[0])
     assert revoked is not None
     await system.revoke(revoked[1].id)  # type: ignore[attr-defined]
+    assert (await system.issue(wish(world))).status_code == 201
+
+    async def asked_for_is_suspended() -> bool:
+        return (await system.set_status(URN, "suspension", True)).status_code == 200
+
+    await eventually(asked_for_is_suspended, what="the registration of what was asked for")
     await eventually(lambda: len(mailbox.messages()) == 7, what="the mail on the revocation")
 
     async def list_is_out() -> bool:

@@ -58,7 +58,7 @@ CompletionsIn = Annotated[
 class CompletionTaken(Contract):
     """What became of one completion at the door."""
 
-    id: str | None
+    id: str | None = None
     """The id it was sent with; absent where it could not be read."""
     accepted: bool
     """Whether it was passed on."""

@@ -25,23 +25,12 @@ from laurel_local.mailbox import Mailbox
 from support.log import read_topic
 from support.system import VC_API_TOKEN, System, bearer, builders, running
 from support.waiting import eventually
+from support.wishes import URN, wish
 from support.world import World
 
 # Which broker carries the events makes no difference to what is asked for here.
 pytestmark = pytest.mark.parametrize("broker", ["embedded"], indirect=True)
-URN = "urn:uuid:5d2c7a1e-0f4b-4a53-9a43-1f0c7be11111"
 BROWSER = {"Accept": "text/html"}
-
-
-def wish(world: World, member: str = "north", **changes: Any) -> dict[str, Any]:
-    """A credential of no kind in particular."""
-    return {
-        "@context": [CREDENTIALS_V2, OPEN_BADGES], "id": URN, "type": ["VerifiableCredential", "EndorsementCredential"],
-        "issuer": world.did(member), "name": "A recommendation", "validFrom": "2026-01-01T00:00:00Z",
-        "credentialSubject": {"id": "https://school.example.org/course", "type": ["EndorsementSubject"],
-                              "endorsementComment": "Rather <b>good</b>"},
-        **changes,
-    }  # fmt: skip
 
 
 @pytest.fixture
