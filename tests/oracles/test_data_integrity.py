@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from laurel.credentials.contexts import CONTEXTS
+from laurel.credentials.contexts import CONTEXTS, CREDENTIALS_V1, DATA_INTEGRITY_V2
 from laurel.credentials.errors import MalformedCredential
 from laurel.credentials.keys import KeyType, SigningKey
 from oracles.digital_bazaar import DigitalBazaar, NodeProcess
@@ -196,3 +196,20 @@ def test_laurel_signs_no_character_on_whose_canonical_form_others_disagree(
             Laurel().verify(theirs, {})
         with pytest.raises(MalformedCredential, match="/name"):
             Laurel().sign(document, suite, issuer)
+
+
+@pytest.mark.parametrize(("suite", "key_type"), SUITES, ids="-".join)
+def test_a_credential_of_vc_1_1_holds_for_both(node: NodeProcess, keys: Keys, suite: str, key_type: KeyType) -> None:
+    """Its context defines no Data Integrity proof, so it brings the one that does."""
+    issuer = Signer.with_did_key(keys[key_type])
+    document = {
+        "@context": [CREDENTIALS_V1, DATA_INTEGRITY_V2], "id": "urn:uuid:b6a1f3de-7c40-4f7e-9d1f-0f5a3f1e2d11",
+        "type": ["VerifiableCredential"], "issuer": issuer.controller, "issuanceDate": "2025-03-01T12:00:00Z",
+        "credentialSubject": {"id": "did:example:ana"},
+    }  # fmt: skip
+    digital_bazaar = DigitalBazaar(node)
+    digital_bazaar.verify(Laurel().sign(document, suite, issuer), {})
+    signed = digital_bazaar.sign(document, suite, issuer)
+    Laurel().verify(signed, {})
+    with pytest.raises(Refused):
+        Laurel().verify({**signed, "issuanceDate": "2025-03-01T12:00:01Z"}, {})
