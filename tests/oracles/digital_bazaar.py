@@ -55,7 +55,7 @@ class NodeProcess:
 class DigitalBazaar:
     """`@digitalbazaar/vc` 7, behind the interface of the oracles.
 
-    Where it is looser than the standard, so that an agreement of these tests means less than it seems:
+    Where it departs from the standard, so that an agreement in these tests means less than it seems:
 
     - It returns `verified: true` for a revoked credential, with the bit further down in the result. Bitstring Status
       List 1.0 §3.2 ("Validate Algorithm") returns the status and leaves the verdict to the verifier; `verify` here
@@ -63,6 +63,8 @@ class DigitalBazaar:
     - `verified: true` for a proof set means that one proof holds (VC Data Integrity 1.0 §4.5 wants them all); `verify`
       here looks at each.
     - It has no proof chains: it takes `previousProof` for a member like any other and covers no previous proof.
+    - It sorts the statements of the canonical form by UTF-16 instead of by code point (RDFC-1.0 §4.4.3), and leaves
+      U+FFFE and U+FFFF unescaped. Both are other bytes than the standard's, and make its proofs fail elsewhere.
     - It checks the form of a proof's `expires` and not whether the time has come (§2.1).
     """
 

@@ -213,3 +213,19 @@ def test_a_credential_of_vc_1_1_holds_for_both(node: NodeProcess, keys: Keys, su
     Laurel().verify(signed, {})
     with pytest.raises(Refused):
         Laurel().verify({**signed, "issuanceDate": "2025-03-01T12:00:01Z"}, {})
+
+
+def test_digital_bazaar_sorts_statements_by_utf_16(node: NodeProcess, keys: Keys) -> None:
+    """RDFC-1.0 §4.4.3 sorts by code point; JavaScript's own order puts a full-width exclamation mark after an emoji.
+
+    openvc-core, on pyld, is of Laurel's opinion. A badge is affected if two values of one member differ first where
+    one has a character from U+E000 on and the other one beyond the BMP.
+    """
+    issuer = Signer.with_did_key(keys[KeyType.ED25519])
+    document = badge(issuer)
+    document["credentialSubject"]["achievement"]["tag"] = ["\uff01", "\U0001f527"]
+    signed = Laurel().sign(document, "eddsa-rdfc-2022", issuer)
+    OpenvcCore().verify(signed, {})
+    OpenBadgesLib().verify(signed, {})
+    with pytest.raises(Refused, match="Invalid signature"):
+        DigitalBazaar(node).verify(signed, {})

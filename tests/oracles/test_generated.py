@@ -3,6 +3,7 @@
 With the RDF suites `openvc-core` does not take part: it refuses whatever is not in the one form to which JSON-LD
 compaction would bring it (an `AchievementCredential` has to be an `OpenBadgeCredential`, a point's type is wrong), and
 any document that describes an id twice. VC Data Integrity 1.0 §2.4.1 asks only that the contexts be known.
+`@digitalbazaar/vc` is spared what it is known to sort wrongly, which `test_data_integrity.py` shows.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from laurel.credentials.canonical import canonicalize
 from laurel.credentials.keys import KeyType, SigningKey
 from laurel.credentials.values import format_datetime
 from oracles.digital_bazaar import DigitalBazaar
@@ -36,6 +38,12 @@ def by(issuer: Signer, document: Document) -> Document:
     return {**others, "issuer": {**profile, "id": issuer.controller}, "validFrom": format_datetime(CREATED)}
 
 
+def sorts_alike(document: Document) -> bool:
+    """Whether the statements come in the same order by code point as by UTF-16."""
+    statements = canonicalize(document).decode().removesuffix("\n").split("\n")
+    return statements == sorted(statements, key=lambda each: each.encode("utf-16-be"))
+
+
 @pytest.mark.parametrize(("oracle", "suite", "key_type"), CASES, indirect=["oracle"])
 @settings(
     # To shrink what fails takes minutes here: each try is a question to another process.
@@ -48,5 +56,6 @@ def test_whatever_the_standard_allows_holds_for_both(
 ) -> None:
     issuer = Signer.with_did_key(keys[key_type])
     document = by(issuer, generated.draw(credentials(language_values=True, endorsed=True, fractions="-jcs-" in suite)))
+    assume("-jcs-" in suite or sorts_alike(document))
     oracle.verify(Laurel().sign(document, suite, issuer), {})
     Laurel().verify(oracle.sign(document, suite, issuer), {})
