@@ -70,7 +70,7 @@ def read(body: bytes, addresses: Addresses) -> Requested:
     if len(orjson.dumps(credential)) > SIZE_LIMIT:
         raise Rejected(Code.BODY_TOO_LARGE, "/credential", f"The credential is over {SIZE_LIMIT} bytes: refer to what "
                        "is large instead of including it.")  # fmt: skip
-    lint_generic(credential)
+    lint_generic({"id": VC_API, **credential})  # where it has no id, it will have one
     digest = sha256(orjson.dumps(credential, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return Requested(credential, issuer_id(credential), _named(credential, addresses), digest)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from laurel.contracts.base import Contract, Did, Digest, Email, Language, Line, Moment, Multikey, Slug, Text, Uri, Url
 from laurel.credentials.keys import KeyType
+from laurel.credentials.open_badges.classes import ACHIEVEMENT_TYPES, TARGET_TYPES, Vocabulary
 
 
 class Cryptosuite(StrEnum):
@@ -26,6 +27,17 @@ class Cryptosuite(StrEnum):
 
 
 DEFAULT_CRYPTOSUITE = Cryptosuite.EDDSA_RDFC_2022
+
+
+def _one_of(vocabulary: Vocabulary) -> AfterValidator:
+    """Refuses what would make a badge that Open Badges does not know."""
+
+    def check(value: str) -> str:
+        if value not in vocabulary:
+            raise ValueError(f"must be one of {', '.join(vocabulary.values)}, or begin with ext:")
+        return value
+
+    return AfterValidator(check)
 
 
 class IssuerKey(Contract):
@@ -59,7 +71,7 @@ class Alignment(Contract):
     """The framework's name, such as ESCO."""
     target_code: Line | None = None
     """Its code in the framework."""
-    target_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9:]{1,80}$")] | None = None
+    target_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9:]{1,80}$"), _one_of(TARGET_TYPES)] | None = None
     """What kind of thing it is, such as `ceasn:Competency` or `CFItem`."""
 
 
@@ -123,7 +135,9 @@ class Achievement(Contract):
     """What the learner knows or can do."""
     criteria: Text
     """What has to be done to earn it."""
-    achievement_type: Annotated[str, Field(pattern=r"^(ext:)?[A-Za-z0-9]{1,60}$")] = "MicroCredential"
+    achievement_type: Annotated[str, Field(pattern=r"^(ext:)?[A-Za-z0-9]{1,60}$"), _one_of(ACHIEVEMENT_TYPES)] = (
+        "MicroCredential"
+    )
     """Its type in the Open Badges vocabulary."""
     alignments: Annotated[tuple[Alignment, ...], Field(max_length=32)] = ()
     """What it corresponds to in skill frameworks."""

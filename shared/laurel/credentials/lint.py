@@ -11,6 +11,7 @@ from laurel.credentials.contexts import CREDENTIALS_V2, OPEN_BADGES, OPEN_BADGES
 from laurel.credentials.errors import CredentialError, LintError, StatusListError
 from laurel.credentials.form import check_form, types_of
 from laurel.credentials.model import OpenBadgeCredential
+from laurel.credentials.open_badges import check_profile
 from laurel.credentials.status_list import MINIMUM_LENGTH, decode
 from laurel.credentials.terms import context_urls
 from laurel.credentials.values import pointer
@@ -26,6 +27,7 @@ def lint(document: dict[str, Any]) -> None:
     """
     try:
         check_form(document)
+        _lint_profile(document)
         unsigned = {name: value for name, value in document.items() if name != "proof"}
         if "BitstringStatusListCredential" in document["type"]:
             _lint_status_list(unsigned)
@@ -45,12 +47,19 @@ def lint_generic(document: dict[str, Any]) -> None:
     """
     try:
         check_form(document)
+        _lint_profile(document)
     except CredentialError as error:
         raise LintError(error.detail, pointer=error.pointer, code=error.code) from error
     if context_urls(document)[0] != CREDENTIALS_V2:
         raise LintError(f"Only VC 2.0 is signed: @context must begin with {CREDENTIALS_V2}.", pointer="/@context")
     if "BitstringStatusListCredential" in types_of(document):
         raise LintError("Status lists are made by Laurel itself and not on request.", pointer="/type")
+
+
+def _lint_profile(document: dict[str, Any]) -> None:
+    """What Laurel signs as an Open Badge, every verifier of Open Badges is to take for one."""
+    for finding in check_profile(document).errors:
+        raise LintError(finding.detail, pointer=finding.pointer, code=finding.code)
 
 
 def _lint_badge(document: dict[str, Any]) -> None:

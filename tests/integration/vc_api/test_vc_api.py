@@ -129,7 +129,12 @@ async def test_every_member_signs_in_its_suite_and_its_lists_too(
     async with running(builds) as system:
         await system.apply_catalog(world)
         for member, chosen in world.suites.items():
-            asked = wish(world, member, id=f"urn:x:{member}", issuer={"id": world.did(member), "name": "Of the wish"})
+            asked = wish(
+                world,
+                member,
+                id=f"urn:x:{member}",
+                issuer={"id": world.did(member), "type": ["Profile"], "name": "Of the wish"},
+            )
             signed = (await system.issue(asked)).json()
             assert signed["proof"]["cryptosuite"] == chosen
             assert signed["issuer"] == asked["issuer"]

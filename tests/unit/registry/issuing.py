@@ -99,8 +99,10 @@ class Issuer:
         ]
         unsigned = {
             "@context": [*CONTEXT, OPEN_BADGES_EXTENSIONS], "id": id_,
-            "type": ["VerifiableCredential", "EndorsementCredential"],
-            "issuer": self.world.did(member), "credentialStatus": [*entries, *ours],
+            "type": ["VerifiableCredential", "EndorsementCredential"], "name": "A good school",
+            "validFrom": "2026-06-01T12:00:00Z",
+            "issuer": {"id": self.world.did(member), "type": "Profile", "name": "A member"},
+            "credentialStatus": [*entries, *ours],
             "credentialSubject": {"id": "https://school.example.org/", "type": ["EndorsementSubject"],
                                   "endorsementComment": "Good."},
         }  # fmt: skip
