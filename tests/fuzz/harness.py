@@ -91,12 +91,14 @@ def draw(target: Target, seed: int, number: int) -> Any:
 def _execute(target: Target, seed: int, number: int, report: Report, limit: Callable[[float], None]) -> None:
     given = draw(target, seed, number)
     started = time.process_time()
+    interrupted = False
     try:
         limit(CPU_LIMIT)
         target.run(given)
     except CredentialError:
         report.refused += 1
     except (Exception, TooLongError) as error:
+        interrupted = isinstance(error, TooLongError)
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{frame.filename}:{frame.lineno}"
         finding = Finding(f"{type(error).__name__}: {str(error)[:200]}", where, number)
@@ -104,7 +106,7 @@ def _execute(target: Target, seed: int, number: int, report: Report, limit: Call
     finally:
         limit(0)
         spent = time.process_time() - started
-    if spent > CPU_LIMIT:  # What is not Python is not interrupted.
+    if spent > CPU_LIMIT and not interrupted:  # What is not Python is interrupted only once it returns.
         report.findings.setdefault("CPU", Finding(f"{spent:.1f} s of CPU", target.name, number))
     if spent > report.slowest:
         report.slowest, report.slowest_number = spent, number
