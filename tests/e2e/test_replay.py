@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from laurel.contracts.catalog import Cryptosuite
 from laurel.contracts.status import StatusHeartbeat
 from laurel.contracts.topics import (
     COMPLETIONS,
@@ -25,7 +24,6 @@ from laurel.contracts.topics import (
     TOPICS,
     Topic,
 )
-from laurel.credentials.keys import KeyType, SigningKey
 from laurel.runtime.clock import utc_now
 from laurel.runtime.failures import Handler
 from laurel.runtime.kafka import Kafka
@@ -141,9 +139,6 @@ async def test_every_handler_run_again_leaves_state_and_published_bytes_as_they_
     kafka_settings: KafkaSettings, database: EmbeddedDatabase, database_name: str, mailbox: Mailbox, world: World,
     tmp_path: Path, wired: Wired,
 ) -> None:  # fmt: skip
-    # A suite whose signatures are deterministic only because we make them so.
-    world.members["north"] = SigningKey.generate(KeyType.P256)
-    world.suites["north"] = Cryptosuite.ECDSA_RDFC_2019
     builds = builders(kafka_settings, database.url, database_name, mailbox, world, tmp_path)
     async with running(builds) as system:
         await live_through_it(system, kafka_settings, world, mailbox)

@@ -95,8 +95,6 @@ def routes(issuing: Issuing, token: SecretStr | None, health: Health) -> APIRout
 
 def _refused(error: CredentialError) -> JSONResponse:
     """What is wrong with a credential, in the standards' own terms."""
-    standard = error.problem_type
-    kind = f"urn:laurel:problem:{error.code}" if standard == "about:blank" else standard
-    body = {"type": kind, "title": "The credential cannot be signed.", "status": 400, "code": error.code,
+    body = {"type": error.problem_type, "title": "The credential cannot be signed.", "status": 400, "code": error.code,
             "pointer": f"/credential{error.pointer}", "detail": error.detail}  # fmt: skip
     return JSONResponse(body, 400, media_type=web.PROBLEM)

@@ -23,7 +23,7 @@ from laurel.credentials.errors import MalformedCredential
 from laurel.credentials.values import is_absolute_iri, parse_datetime, pointer
 
 # Term definitions in contexts that the document brings along.
-MAX_DEFINITIONS = 500
+MAX_DEFINITIONS = 200
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _BEYOND_BMP_ORDER = re.compile(r"[\ue000-\U0010ffff]")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import orjson
@@ -129,11 +128,14 @@ async def test_every_member_signs_in_its_suite_and_its_lists_too(
     world.suites["north"] = Cryptosuite.EDDSA_JCS_2022  # the default is the other tests'
     async with running(builds) as system:
         await system.apply_catalog(world)
-        answers: dict[str, bytes] = {}
         for member, chosen in world.suites.items():
-            asked = wish(world, member, id=f"urn:x:{member}", issuer=_of_the_wish(world, member))
-            answer = await system.issue(asked)
-            answers[member], signed = answer.content, answer.json()
+            asked = wish(
+                world,
+                member,
+                id=f"urn:x:{member}",
+                issuer={"id": world.did(member), "type": ["Profile"], "name": "Of the wish"},
+            )
+            signed = (await system.issue(asked)).json()
             assert signed["proof"]["cryptosuite"] == chosen
             assert signed["issuer"] == asked["issuer"]
             await verified(system, signed, "valid")
@@ -141,22 +143,6 @@ async def test_every_member_signs_in_its_suite_and_its_lists_too(
         assert {(each["issuer"], each["proof"]["cryptosuite"]) for each in lists} == {
             (world.did(member), chosen.value) for member, chosen in world.suites.items()
         }
-
-        # What was stored to be signed in one suite stays so, though the member has chosen another since.
-        world.suites["north"] = Cryptosuite.EDDSA_RDFC_2022
-        await system.apply_catalog(world)
-        asked = wish(world, id="urn:x:north", issuer=_of_the_wish(world, "north"))
-
-        async def chosen_for_new() -> bool:
-            answer = await system.issue(wish(world, id=f"urn:x:{uuid4()}"))
-            return bool(answer.json()["proof"]["cryptosuite"] == Cryptosuite.EDDSA_RDFC_2022)
-
-        await eventually(chosen_for_new, what="the suite that was chosen now")
-        assert (await system.issue(asked)).content == answers["north"]
-
-
-def _of_the_wish(world: World, member: str) -> dict[str, Any]:
-    return {"id": world.did(member), "type": ["Profile"], "name": "As it was asked for"}
 
 
 async def _lists(settings: KafkaSettings, count: int) -> list[dict[str, Any]]:
@@ -242,8 +228,6 @@ async def test_each_refusal_has_its_status_and_a_problem_document(builds: dict[s
         ({"credential": {**good, "proof": {}}}, 400, "https://w3id.org/security#PROOF_GENERATION_ERROR",
          "/credential/proof"),
         ({"credential": {**good, "undefined": 1}}, 400, malformed, "/credential/undefined"),
-        ({"credential": {**good, "type": ["VerifiableCredential", "OpenBadgeCredential"]}}, 400,
-         "urn:laurel:problem:BADGE_TYPE", "/credential/credentialSubject/type"),
         ({"credential": {**good, "id": f"{world.public_url}/credentials/x"}}, 400, malformed, "/credential/id"),
         ({"credential": {**good, "id": "urn:x:" + "y" * 500}}, 400, malformed, "/credential/id"),
         ({"credential": {**good, "id": "no IRI"}}, 400, malformed, "/credential/id"),

@@ -8,6 +8,7 @@ import * as Ed25519Multikey from '@digitalbazaar/ed25519-multikey';
 import * as ecdsaJcs from '@digitalbazaar/ecdsa-jcs-2019-cryptosuite';
 import * as eddsaJcs from '@digitalbazaar/eddsa-jcs-2022-cryptosuite';
 import * as jose from 'jose';
+import * as rdfCanonize from 'rdf-canonize';
 import * as statusLists from '@digitalbazaar/vc-bitstring-status-list';
 import * as vc from '@digitalbazaar/vc';
 import {contexts as credentialsContexts} from '@digitalbazaar/credentials-context';
@@ -148,6 +149,11 @@ const operations = {
     const key = await joseKey({jwk, algorithm});
     const {payload, protectedHeader} = await jose.jwtVerify(token, key, {algorithms: [algorithm], typ});
     return {payload, header: protectedHeader};
+  },
+  // The canonical form of each dataset, given as N-Quads.
+  async canonize({datasets}) {
+    const options = {algorithm: 'RDFC-1.0', inputFormat: 'application/n-quads', format: 'application/n-quads'};
+    return Promise.all(datasets.map(each => rdfCanonize.canonize(each, {...options, maxWorkFactor: Infinity})));
   },
   // How many microseconds of the processor's time each of `times` runs of another operation took, after a tenth as
   // many to warm up.

@@ -23,7 +23,6 @@ GOOD: dict[str, Any] = {
     "@context": [CREDENTIALS_V2, OPEN_BADGES], "id": "urn:x:1", "type": ["VerifiableCredential"],
     "issuer": WORLD.did("north"), "credentialSubject": {"id": "urn:x:2", "name": "Somebody"},
 }  # fmt: skip
-SCHEMA = "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_achievementcredential_schema.json"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
@@ -61,8 +60,8 @@ def test_without_an_id_the_address_is_the_id() -> None:
 
 
 def test_what_could_never_be_signed_is_refused_before_it_is_stored() -> None:
-    alike = {"type": ["Result"], "alignment": [{"type": ["Alignment"], "targetName": "x", "targetUrl": "urn:x:3"}]}
-    poison = {"id": "urn:x:2", "type": ["AchievementSubject"], "result": [alike] * 7}
+    alike = {"type": ["Result"], "alignment": [{"type": ["Alignment"], "targetName": "x", "targetUrl": "urn:x:3"}] * 8}
+    poison = {"id": "urn:x:2", "type": ["AchievementSubject"], "result": [alike] * 2}
     wish = read(body({**GOOD, "credentialSubject": poison}), WORLD.addresses)
     with pytest.raises(CredentialError, match="differ in nothing"):
         check(unsigned(wish, ADDRESS, StatusPosition(family="north-0", index=1), WORLD.addresses))
@@ -73,25 +72,6 @@ def test_what_could_never_be_signed_is_refused_before_it_is_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "pointer"),
-    [
-        ({"credentialSchema": {"id": SCHEMA, "type": "JsonSchema"}}, ""),
-        ({"relatedResource": [{"id": CREDENTIALS_V2, "digestSRI": "sha256-" + "A" * 43 + "="}]}, "/relatedResource"),
-    ],
-)
-def test_what_no_verifier_would_accept_is_not_signed(changes: dict[str, Any], pointer: str) -> None:
-    wish = read(body(GOOD | changes), WORLD.addresses)
-    with pytest.raises(CredentialError) as error:
-        check(unsigned(wish, ADDRESS, StatusPosition(family="north-0", index=1), WORLD.addresses))
-    assert error.value.pointer.startswith(pointer)
-
-
-def test_a_member_that_stands_twice_is_read_in_no_way() -> None:
-    with pytest.raises(Rejected, match="stands twice"):
-        read(b'{"credential": {"id": "urn:x:1", "id": "urn:x:2"}}', WORLD.addresses)
-
-
-@pytest.mark.parametrize(
     "changes",
     [
         {"@context": [CREDENTIALS_V1, OPEN_BADGES], "issuanceDate": "2026-01-01T00:00:00Z"}, {"issuer": None},
@@ -99,7 +79,6 @@ def test_a_member_that_stands_twice_is_read_in_no_way() -> None:
         {"id": ["urn:x:1"]}, {"id": None}, {"id": "urn:x:" + "y" * 500}, {"id": WORLD.public_url + "/x"},
         {"validFrom": "2026-01-01"}, {"validFrom": "2026-02-01T00:00:00Z", "validUntil": "2026-01-01T00:00:00Z"},
         {"proof": {"type": "DataIntegrityProof"}}, {"madeUp": True}, {"credentialSubject": {"id": "x", "name": "y"}},
-        {"type": ["VerifiableCredential", "OpenBadgeCredential"]},
         {"credentialStatus": {"type": ["BitstringStatusListEntry"], "statusPurpose": "revocation",
                               "statusListIndex": "1", "statusListCredential": "https://x.example/"}},
     ],
@@ -108,6 +87,7 @@ def test_a_credential_that_laurel_does_not_sign(changes: dict[str, Any]) -> None
     with pytest.raises(CredentialError) as error:
         read(body(GOOD | changes), WORLD.addresses)
     assert error.value.pointer
+    assert error.value.problem_type.startswith("https://")
 
 
 def test_a_credential_that_no_event_could_carry_is_too_large() -> None:
