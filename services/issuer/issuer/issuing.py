@@ -72,7 +72,10 @@ class Issuing:
             raise Rejected(Code.CREDENTIAL_ID_REUSED, "/credential/id", "A credential with this id was issued before "
                            "with other content: give each credential an id of its own.")  # fmt: skip
         with telemetry.span_under("issue on request", trace):
-            credential = await self._publish(intent)
+            try:
+                credential = await self._publish(intent)
+            except Poison as error:
+                raise _without_key(error.code) from None
         CREDENTIALS_REQUESTED.labels("issued").inc()
         return credential, address
 
@@ -126,8 +129,7 @@ class Issuing:
         try:
             return issuer, self._signer.key_for(issuer, self._clock())
         except Poison as error:
-            raise Rejected(error.code, "", "The member has no signing key in use here that fits its cryptosuite: the "
-                           "consortium has to add one.") from None  # fmt: skip
+            raise _without_key(error.code) from None
 
     async def _publish(self, intent: Intent) -> dict[str, Any]:
         (credential,) = await self._signer.sign_all([to_sign(intent)])
@@ -136,3 +138,8 @@ class Issuing:
             await self._kafka.publish([outgoing])
         await self._store.published(intent.credential_id)
         return credential
+
+
+def _without_key(code: Code) -> Rejected:
+    return Rejected(code, "", "The member's signing key for this is not here: the consortium has to add one that fits "
+                    "its cryptosuite, or put back the one that was chosen.")  # fmt: skip

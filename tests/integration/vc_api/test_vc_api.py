@@ -180,7 +180,7 @@ async def _registered(system: System, signed: dict[str, Any]) -> dict[str, Any] 
 
 async def test_what_was_stored_and_not_published_is_published_at_the_next_start(
     builds: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch, kafka_settings: KafkaSettings,
-    database: EmbeddedDatabase, database_name: str,
+    database: EmbeddedDatabase, database_name: str, tmp_path: Path,
 ) -> None:  # fmt: skip
     async def away(self: Kafka, outgoing: Any) -> None:
         if outgoing[0].topic is CREDENTIALS:
@@ -206,6 +206,15 @@ async def test_what_was_stored_and_not_published_is_published_at_the_next_start(
         assert (answer.status_code, again.value, again.key) == (201, record.value, record.key)
         assert dict(again.headers)["ce_id"] == dict(record.headers)["ce_id"]
         await verified(system, answer.json(), "valid")
+    # A key that was taken away is missed, and not replaced by another, for what it signed and for what is new.
+    keys = tmp_path / "signing-keys.json"
+    kept = [each for each in orjson.loads(keys.read_bytes()) if each["issuer"] != "north"]
+    keys.write_bytes(orjson.dumps(kept))
+    async with running({name: builds[name] for name in ("issuer", "registry")}) as system:
+        for asked in (wish(world), wish(world, id="urn:x:2")):
+            refused = await system.issue(asked)
+            assert (refused.status_code, refused.json()["code"]) == (503, Code.ISSUER_NOT_READY)
+    assert intents.count_documents({}) == 1
     client.close()
 
 
