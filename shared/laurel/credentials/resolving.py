@@ -31,7 +31,7 @@ from laurel.credentials.values import is_absolute_iri
 from laurel.credentials.verification import verify
 
 _KEYS_MEDIA = "application/did+json, application/cid+json, application/ld+json, application/json"
-_LIST_MEDIA = "application/vc, application/ld+json, application/json"
+_LIST_MEDIA = "application/vc, application/vc+jwt, application/ld+json, application/json"
 
 _TYPE = "BitstringStatusListCredential"
 

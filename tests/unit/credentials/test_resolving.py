@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.status import Purpose
-from laurel.credentials.controller_documents import did_document
+from laurel.credentials.controller_documents import did_document, jwk_method_id
 from laurel.credentials.dids import did_key
 from laurel.credentials.errors import CredentialError, KeyResolutionError, StatusListError, Unavailable
+from laurel.credentials.jwt import sign_vc_jwt
 from laurel.credentials.keys import KeyType, SigningKey, VerificationMethod
 from laurel.credentials.proofs import sign
 from laurel.credentials.status_list import Bitstring
@@ -250,6 +251,15 @@ async def test_a_status_is_the_bit_in_a_list_that_the_issuer_signed(web: Web) ->
     assert await sources.status(entry(7), DID) is True
     assert await sources.status(entry(8), DID) is False
     assert web.asked == [LIST, KEYS]
+
+
+async def test_a_list_may_be_a_jwt(web: Web) -> None:
+    unsigned = signed_list()
+    del unsigned["proof"]
+    token = sign_vc_jwt(unsigned, key=KEY, kid=jwk_method_id(DID, KEY.public), issued=EPOCH)
+    web.serve(LIST, token.encode())
+    assert await web.sources().status(entry(7), DID) is True
+    assert await web.sources().status(entry(8), DID) is False
 
 
 @pytest.mark.parametrize(("ttl", "kept"), [
