@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from integration.verifier.samples import Samples, Watch
 from laurel.contracts.operations import VerificationCompleted
 from laurel.contracts.status import Purpose, State
 from laurel.contracts.topics import STATUS_CHANGES, VERIFICATIONS, Message
+from laurel.credentials.contexts import CREDENTIALS_V2
 from laurel.credentials.dids import did_key
 from laurel.credentials.proofs import sign
 from laurel.runtime.lifecycle import Lifecycle
@@ -324,6 +327,49 @@ async def test_bodies_that_cannot_be_read(kafka_settings: KafkaSettings, samples
             assert (response.status_code, response.json()["verified"]) == (400, False)
         response = await verifier.client.post("/presentations/verify", json={"verifiableCredential": {}})
         assert (response.status_code, response.json()["pointer"]) == (400, "/verifiablePresentation")
+
+
+def hostile() -> list[bytes]:
+    """What would keep a verifier busy that had no bounds."""
+    context = b'{"verifiableCredential":{"@context":["https://www.w3.org/ns/credentials/v2"],'
+    # Objects that cannot be told apart, by what they are or what they refer to: RDFC-1.0 would try every order of them.
+    twin = {"type": ["Related"], "related": [{"type": ["Related"]} for _ in range(9)]}
+    signer = key("a stranger")
+    name = f"{did_key(signer.public)}#{signer.public.to_multibase()}"
+    plain = {"@context": [CREDENTIALS_V2, {"Related": "urn:R", "related": "urn:r"}], "type": ["VerifiableCredential"],
+             "issuer": did_key(signer.public), "credentialSubject": {"id": "urn:x"}}  # fmt: skip
+    signed = sign(plain, key=signer, verification_method=name, created=EPOCH)
+    related = json.dumps(signed | {"credentialSubject": {"id": "urn:x", "related": [twin, twin]}}).encode()
+    return [
+        b'{"verifiableCredential":' + related + b"}",
+        context + b'"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}}",
+        context + b'"a":' + b'{"a":' * 1_000 + b"1" + b"}" * 1_000 + b"}}",
+        context + b'"name":"' + b"x" * 10_000_000 + b'"}}',
+        context + b'"a":[' + b"{}," * 300_000 + b"{}]}}",
+        b'{"verifiableCredential":"' + b"eyJhbGciOiJFZERTQSJ9." * 2 + b"A" * 1_000_000 + b'"}',
+    ]
+
+
+async def test_hostile_documents_are_refused_and_stop_nobody(
+    kafka_settings: KafkaSettings, samples: Samples, watch: Watch
+) -> None:
+    await publish(kafka_settings, record(samples))
+    async with running(kafka_settings, samples.world, watch) as verifier:
+        finished: list[str] = []
+
+        async def attack(content: bytes) -> None:
+            response = await verifier.client.post("/credentials/verify", content=content)
+            assert response.status_code in (400, 413), response.text[:300]
+            assert response.json().get("verified", False) is False
+            finished.append("attack")
+
+        async def others() -> None:
+            assert (await verifier.client.get("/livez")).status_code == 200
+            finished.append("livez")
+            assert await verifier.outcome(samples.credential("active", index=1)) == (200, "valid", [])
+
+        await asyncio.gather(*[attack(content) for content in hostile() * 5], others())
+        assert finished.index("livez") < len(finished) - 1
 
 
 async def test_a_presentation_is_as_good_as_what_is_in_it_and_only_for_whoever_asked(
