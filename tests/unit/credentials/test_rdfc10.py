@@ -1,6 +1,7 @@
 """RDFC-1.0: the published vectors, and that its work is foreseen and bounded."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from laurel.credentials.rdfc10 import MAX_DEPTH, TooMuchWork, canonical_labels
 from support.cpu import cpu_seconds
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "rdfc10"
-NAMES = [f"test{number:03}" for number in range(1, 63) if number != 60]
+FORMS = sorted(path.name.partition("-")[0] for path in VECTORS.glob("*-rdfc10.nq"))
+MAPS = sorted(path.name.partition("-")[0] for path in VECTORS.glob("*-rdfc10map.json"))
+HASHES = {"test075": "sha384"}
 P = NamedNode("http://example.com/p")
 Edges = list[tuple[int, int]]
 
@@ -30,19 +33,30 @@ def clique(size: int, *, loops: bool = False) -> Edges:
     return [(start, end) for start in range(size) for end in range(size) if loops or start != end]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_the_published_datasets(name: str) -> None:
-    assert canonical_form(read(name)) == (VECTORS / f"{name}-urdna2015.nq").read_bytes()
+    form = canonical_form(read(name), HASHES.get(name, "sha256"))
+    assert form == (VECTORS / f"{name}-rdfc10.nq").read_bytes()
 
 
-def test_the_published_dataset_for_the_other_hash() -> None:
-    assert canonical_form(read("test044"), "sha384") == (VECTORS / "test075-rdfc10.nq").read_bytes()
+@pytest.mark.parametrize("name", MAPS)
+def test_the_published_labels(name: str) -> None:
+    labels = canonical_labels(read(name), HASHES.get(name, "sha256"))
+    published = json.loads((VECTORS / f"{name}-rdfc10map.json").read_text())
+    assert {node.value: label.value for node, label in labels.items()} == published
+
+
+def test_the_published_poison_is_refused() -> None:
+    with pytest.raises(MalformedCredential, match="refer to each other"):
+        canonical_form(read("test074"))
 
 
 def test_the_vectors_are_the_published_ones() -> None:
-    rows = re.findall(r"^\| (\S+\.nq) \| \d+ \| ([0-9a-f]{64}) \|$", (VECTORS / "SOURCES.md").read_text(), re.M)
+    row = r"^\| (\S+\.(?:nq|json)) \| \d+ \| ([0-9a-f]{64}) \|$"
+    rows = re.findall(row, (VECTORS / "SOURCES.md").read_text(), re.M)
     assert {file: hashlib.sha256((VECTORS / file).read_bytes()).hexdigest() for file, _ in rows} == dict(rows)
-    assert len(rows) == 2 * len(NAMES) + 1 == len(list(VECTORS.glob("*.nq")))
+    assert len(rows) == len(list(VECTORS.iterdir())) - 1
+    assert (len(FORMS), len(MAPS)) == (64, 21)
 
 
 def test_what_is_escaped() -> None:
