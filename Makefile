@@ -36,7 +36,8 @@ compose-env: setup ## make the secrets that docker-compose.yml wants (.env and .
 	@$(PY) -m laurel_local.compose_env
 
 test: setup ## all tests, on the embedded stack and on Apache Kafka
-	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	@rm -f var/tests-not-run.txt
+	@$(if $(ARGS),$(PY) -m pytest $(ARGS),bash tests/run-all.sh)
 	@$(if $(ARGS),true,for part in '*/laurel/contracts/*' '*/laurel/credentials/*' '*/domain.py'; do \
 		.venv/bin/coverage report --include="$$part" --fail-under=95 || exit 1; done)
 	@cat var/tests-not-run.txt 2>/dev/null || true

@@ -16,7 +16,7 @@ from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
 from support.containers import docker_answers
 from support.kafka_admin import delete_topics
-from support.missing import NOT_RUN, not_here
+from support.missing import not_here
 from support.site import Site, serving
 from support.world import World
 
@@ -26,11 +26,10 @@ KAFKA_SESSION_TIMEOUT_MS = 6000  # Apache Kafka takes no less
 
 
 def pytest_sessionstart() -> None:
-    """A new run forgets what the last one could not do; it logs as the services do.
+    """A run logs as the services do.
 
     structlog's own default draws tracebacks with the values in every frame, a second of CPU each.
     """
-    NOT_RUN.unlink(missing_ok=True)
     configure_logs("tests")
 
 
