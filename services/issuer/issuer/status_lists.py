@@ -124,8 +124,10 @@ class StatusListPublisher:
         while True:
             await self.run_once()
             next_one = min(self._due.values(), default=self._next_look)
+            # Not wait_for: before Python 3.12, it forgets a cancellation that comes together with what it waits for.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.0, min(next_one, self._next_look) - _now()))
+                async with asyncio.timeout(max(0.0, min(next_one, self._next_look) - _now())):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def run_once(self) -> None:

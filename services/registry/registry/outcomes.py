@@ -34,8 +34,10 @@ class Outcomes:
                     request = await self._store.request(request_id)
                     if request is not None and request.decided:
                         return request
+                    # Not wait_for: before Python 3.12, it can swallow the outer timeout.
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(event.wait(), _LOOK_EVERY)
+                        async with asyncio.timeout(_LOOK_EVERY):
+                            await event.wait()
         except TimeoutError:
             return None
         finally:

@@ -42,8 +42,7 @@ class Lifecycle:
 
         async def stop() -> None:
             if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await _end(task)
 
         self.add(name, start, stop)
 
@@ -82,8 +81,7 @@ class Lifecycle:
     async def stop(self) -> None:
         """Stop what was started, newest first."""
         if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.gather(self._starting, return_exceptions=True)
+            await _end(self._starting)
         await self._stack.aclose()
 
     async def __aenter__(self) -> Lifecycle:
@@ -98,3 +96,10 @@ class Lifecycle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended, since a library that it is in may swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=1.0)

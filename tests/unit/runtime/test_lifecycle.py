@@ -135,6 +135,24 @@ async def test_a_loop_that_ends_or_fails_fails_liveness(parts: Parts, failure: E
         assert parts.health.not_ready() == {"failure": says}
 
 
+async def test_a_loop_that_swallows_a_cancellation_is_stopped_all_the_same(parts: Parts) -> None:
+    swallowed = 0
+
+    async def run() -> None:
+        nonlocal swallowed
+        while swallowed < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed += 1
+        await asyncio.Event().wait()
+
+    parts.lifecycle.add_loop("stubborn", run)
+    async with parts.lifecycle:
+        await asyncio.sleep(0)
+    assert swallowed == 2
+
+
 async def test_a_loop_that_never_started_can_be_stopped(parts: Parts) -> None:
     parts.lifecycle.add_loop("heartbeat", parts.step("beat"))
     await parts.lifecycle.stop()
