@@ -16,7 +16,7 @@ from laurel.contracts.envelope import Envelope, decode, encode
 from laurel.contracts.reference import header_schema, schemas
 from laurel.contracts.topics import BY_NAME, TOPICS, Message
 from laurel.credentials.keys import VerificationMethod
-from laurel.credentials.proofs import verify_proof
+from laurel.credentials.proofs import ProvenDocument
 from laurel.credentials.status_list import decode as decode_list
 from laurel.runtime.record import Record, read_event
 
@@ -134,7 +134,7 @@ def test_the_credentials_in_them_hold(event_type: str) -> None:
     credential = json.loads(golden.body)["credential"]
     member = WORLD.members["north"].public
     method = VerificationMethod(WORLD.verification_method("north"), WORLD.did("north"), member)
-    verify_proof(credential, credential["proof"], method=method)
+    ProvenDocument(credential).verify(credential["proof"], method=method)
     if event_type == "status-list.signed":
         bits = decode_list(credential["credentialSubject"]["encodedList"])
         assert [index for index in (0, 94566, 94567, 131071) if bits.get(index)] == [94567]

@@ -10,7 +10,7 @@ from laurel.credentials.cryptosuites import CRYPTOSUITES
 from laurel.credentials.dids import did_key_method
 from laurel.credentials.errors import CredentialError, KeyResolutionError
 from laurel.credentials.keys import VerificationMethod
-from laurel.credentials.proofs import proofs_of, sign, verify_proof
+from laurel.credentials.proofs import ProvenDocument, sign
 from oracles.oracle import CREATED, Document, Refused, Signer
 
 
@@ -25,9 +25,10 @@ class Laurel:
 
     def verify(self, document: Document, documents: Mapping[str, Document]) -> None:
         try:
-            for proof in proofs_of(document):
+            proven = ProvenDocument(document)
+            for proof in proven.proofs:
                 method = resolve(proof["verificationMethod"], documents)
-                verify_proof(document, proof, method=method, now=datetime.now(UTC))
+                proven.verify(proof, method=method, now=datetime.now(UTC))
         except CredentialError as refusal:
             raise Refused(f"{refusal.code}: {refusal.detail}") from refusal
 

@@ -10,7 +10,7 @@ import pytest
 from laurel.credentials.dids import did_key_method
 from laurel.credentials.errors import ProofError
 from laurel.credentials.keys import KeyType, SigningKey
-from laurel.credentials.proofs import proofs_of, sign, verify_proof
+from laurel.credentials.proofs import ProvenDocument, proofs_of, sign
 from laurel.credentials.values import format_datetime
 from oracles.digital_bazaar import DigitalBazaar, NodeProcess, secret_multikey
 from oracles.open_badges_lib import OpenBadgesLib
@@ -116,8 +116,7 @@ def test_a_presentation_of_digital_bazaars_holds_for_laurel(
     (proof,) = proofs_of(presentation)
 
     def verify(challenge: str, domain: str) -> None:
-        verify_proof(
-            presentation, proof, method=did_key_method(holder.method), purpose="authentication",
+        ProvenDocument(presentation).verify(proof, method=did_key_method(holder.method), purpose="authentication",
             challenge=challenge, domain=domain,
         )  # fmt: skip
 

@@ -24,7 +24,7 @@ from laurel.credentials.errors import CredentialError
 from laurel.credentials.form import issuer_id, members
 from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.lint import lint, lint_generic
-from laurel.credentials.proofs import proofs_of, verify_proof
+from laurel.credentials.proofs import ProvenDocument
 from laurel.credentials.status_list import is_bitstring_entry
 from registry.rows import Applied, HistoryEntry, StoredCredential, StoredList, StoredRequest
 
@@ -85,8 +85,9 @@ def check_proof(
         check(document)
         if issuer_id(document) != issuer.did:
             raise _unproven("/credential/issuer", f"The document's issuer must be {issuer.did}.")
-        for proof in proofs_of(document):
-            verify_proof(document, proof, method=_method(issuer, proof["verificationMethod"]))
+        proven = ProvenDocument(document)
+        for proof in proven.proofs:
+            proven.verify(proof, method=_method(issuer, proof["verificationMethod"]))
     except CredentialError as error:
         raise _unproven(f"/credential{error.pointer}", error.detail) from None
 

@@ -14,7 +14,7 @@ from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.status import StatusListSigned, list_id
 from laurel.credentials.errors import CredentialError, StatusListError
 from laurel.credentials.lint import lint
-from laurel.credentials.proofs import proofs_of, verify_proof
+from laurel.credentials.proofs import ProvenDocument
 from laurel.credentials.status_list import Bitstring, decode
 from verifier.domain import method_of
 
@@ -91,6 +91,7 @@ def _verified(signed: StatusListSigned, url: str, issuer: IssuerPublished) -> Bi
     said = (signed.list_id, document["id"], document["issuer"], subject["statusPurpose"])
     if said != (list_id(signed.family, signed.purpose), url, issuer.did, signed.purpose.value):
         raise StatusListError("The list is not the one its event says it is.")
-    for proof in proofs_of(document):
-        verify_proof(document, proof, method=method_of(issuer, proof["verificationMethod"]))
+    proven = ProvenDocument(document)
+    for proof in proven.proofs:
+        proven.verify(proof, method=method_of(issuer, proof["verificationMethod"]))
     return decode(subject["encodedList"])

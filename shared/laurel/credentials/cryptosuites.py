@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from laurel.credentials import canonical, jcs
+from laurel.credentials import jcs
+from laurel.credentials.canonical import canonicalize
 from laurel.credentials.keys import KeyType, PublicKey
 
 Document = dict[str, Any]
@@ -22,8 +23,9 @@ class Cryptosuite:
 
     name: str
     key_types: frozenset[KeyType]
-    transform: Callable[[Document, Document, str], tuple[bytes, bytes]]
-    """The canonical proof options and the canonical document, from the document, the options and the hash's name."""
+    canonicalize: Callable[[Document, str], bytes]
+    """The canonical form of a document, with the hash's name: it is a part of RDFC-1.0 (ECDSA Cryptosuites 1.0
+    §3.2.3), which shows where a document has objects without an id."""
     carries_context: bool = False
     """Whether the proof has an `@context` of its own, which the signature then covers."""
 
@@ -34,21 +36,29 @@ class Cryptosuite:
         `proof_options` is the proof without `proofValue`. Raises MalformedCredential for what is not JSON-LD of
         bounded size; what JSON-LD would drop must have been refused before (`terms.check_terms`).
         """
-        options, content = self.transform(document, proof_options, key.hash_name)
-        return hashlib.new(key.hash_name, options).digest() + hashlib.new(key.hash_name, content).digest()
+        content = self.hash_content(document, proof_options, key.hash_name)
+        return self.hash_options(document, proof_options, key.hash_name) + content
+
+    def hash_options(self, document: Document, proof_options: Document, hash_name: str) -> bytes:
+        """The first half of what is signed."""
+        if not self.carries_context:
+            # §3.2.5: the options are read with the document's contexts.
+            proof_options = {**proof_options, "@context": document.get("@context")}
+        return self._hash(proof_options, hash_name)
+
+    def hash_content(self, document: Document, proof_options: Document, hash_name: str) -> bytes:
+        """The second half, which is the same for all proofs that cover the same `document` with the same context."""
+        if self.carries_context and "@context" in proof_options:
+            # §3.3.2 step 4: contexts that were appended after this proof was made are not its own.
+            document = {**document, "@context": proof_options["@context"]}
+        return self._hash(document, hash_name)
+
+    def _hash(self, document: Document, hash_name: str) -> bytes:
+        return hashlib.new(hash_name, self.canonicalize(document, hash_name)).digest()
 
 
-def _rdfc(document: Document, options: Document, hash_name: str) -> tuple[bytes, bytes]:
-    # §3.2.5: the options are read with the document's contexts. The hash goes by the curve inside RDFC-1.0 too (ECDSA
-    # Cryptosuites 1.0 §3.2.3), which shows where a document has objects without an id.
-    configuration = {**options, "@context": document.get("@context")}
-    return canonical.canonicalize(configuration, hash_name), canonical.canonicalize(document, hash_name)
-
-
-def _jcs(document: Document, options: Document, _hash_name: str) -> tuple[bytes, bytes]:
-    # §3.3.2 step 4: contexts that were appended after this proof was made are not its own.
-    signed = {**document, "@context": options["@context"]} if "@context" in options else document
-    return jcs.canonicalize(options), jcs.canonicalize(signed)
+def _jcs(document: Document, _hash_name: str) -> bytes:
+    return jcs.canonicalize(document)
 
 
 _EDDSA = frozenset({KeyType.ED25519})
@@ -57,15 +67,15 @@ _ECDSA = frozenset({KeyType.P256, KeyType.P384})
 CRYPTOSUITES: Mapping[str, Cryptosuite] = {
     suite.name: suite
     for suite in (
-        Cryptosuite("eddsa-rdfc-2022", _EDDSA, _rdfc),
-        Cryptosuite("ecdsa-rdfc-2019", _ECDSA, _rdfc),
+        Cryptosuite("eddsa-rdfc-2022", _EDDSA, canonicalize),
+        Cryptosuite("ecdsa-rdfc-2019", _ECDSA, canonicalize),
         Cryptosuite("eddsa-jcs-2022", _EDDSA, _jcs, carries_context=True),
         Cryptosuite("ecdsa-jcs-2019", _ECDSA, _jcs, carries_context=True),
     )
 }
 """Those that proofs of the type DataIntegrityProof name."""
 
-ED25519_SIGNATURE_2020 = Cryptosuite("Ed25519Signature2020", _EDDSA, _rdfc)
+ED25519_SIGNATURE_2020 = Cryptosuite("Ed25519Signature2020", _EDDSA, canonicalize)
 """What came before them and is still met: a type of proof of its own. Verified only; nothing is signed with it."""
 
 

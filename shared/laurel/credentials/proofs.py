@@ -24,7 +24,7 @@ from laurel.credentials.values import (
 Document = dict[str, Any]
 Proof = dict[str, Any]
 
-# Each costs its verifier a key to look up and the document to canonicalise.
+# Each costs its verifier a key to look up, and at worst the document to canonicalise.
 MAX_PROOFS = 8
 _REQUIRED = ("type", "verificationMethod", "proofPurpose", "proofValue")
 _TEXTS = (*_REQUIRED, "cryptosuite", "id", "created", "expires", "challenge", "nonce")
@@ -86,7 +86,7 @@ def proofs_of(document: Document) -> list[Proof]:
     """The document's proofs, one at least, given as one object or as a list, with their form checked.
 
     That is: members of the right type, suites that are known here, and `previousProof` that names other proofs of
-    the document, never in a circle. Whether the proofs hold is for `verify_proof` to say. Raises ProofError.
+    the document, never in a circle. Whether the proofs hold is for `ProvenDocument` to say. Raises ProofError.
     """
     declared = document.get("proof")
     proofs: list[Any] = declared if isinstance(declared, list) else [declared]
@@ -100,51 +100,73 @@ def proofs_of(document: Document) -> list[Proof]:
     return proofs
 
 
-def verify_proof(
-    document: Document,
-    proof: Proof,
-    *,
-    method: VerificationMethod,
-    purpose: str = "assertionMethod",
-    domain: str | Sequence[str] | None = None,
-    challenge: str | None = None,
-    now: datetime | None = None,
-) -> None:
-    """Raise ProofError unless `proof`, one of `proofs_of(document)`, holds with the key of `method`.
+class ProvenDocument:
+    """A document and its proofs, to be verified one by one; what several of them cover is canonicalised once."""
 
-    A retired key (`method.revoked`) verifies what it signed before its retirement and nothing after. A proof
-    must have been made for `purpose` and, if they are given, for exactly this `domain` (INVALID_DOMAIN_ERROR) and
-    `challenge` (INVALID_CHALLENGE_ERROR), and must not have expired by `now`. Anything the signature does not
-    cover makes the proof fail (PROOF_TRANSFORMATION_ERROR).
+    def __init__(self, document: Document) -> None:
+        """Raises ProofError as `proofs_of` does. The document must not change from here on."""
+        self.document = document
+        self.proofs: Sequence[Proof] = proofs_of(document)
+        self._unsecured = {name: value for name, value in document.items() if name != "proof"}
+        self._safe_for: set[bool] = set()
+        self._content_hashes: dict[tuple[Any, ...], bytes] = {}
 
-    Whether `method` may speak for the issuer is the caller's question. A proof with `previousProof` counts only if
-    those proofs hold too, which the caller finds by verifying every proof of the document.
-    """
-    proofs = proofs_of(document)
-    if proof not in proofs:
-        _refuse("The proof is not one of the document's.", "/proof")
-    here = _pointer(document, proofs.index(proof))
-    suite = _suite_of(proof, here)
-    _check_method(proof, here, suite, method)
-    _check_bindings(proof, here, purpose, domain, challenge)
-    _check_times(proof, here, method, now)
-    try:
-        signature = decode_base58btc(proof["proofValue"], size=method.public_key.signature_bytes)
-    except ValueError as error:
-        raise ProofError(f"The proof value is {error}.", pointer=f"{here}/proofValue") from error
-    unsecured = {name: value for name, value in document.items() if name != "proof"}
-    options = {name: value for name, value in proof.items() if name != "proofValue"}
-    try:
-        check_size(document)
-        check_terms(document, rdf=not suite.carries_context)
-        data = suite.hash_data(_covered(unsecured, proofs, proof), options, method.public_key)
-    except MalformedCredential as error:
-        raise ProofError(error.detail, pointer=error.pointer, code="PROOF_TRANSFORMATION_ERROR") from error
-    if not method.public_key.verify(signature, data):
-        _refuse(
-            "The signature does not match: the credential was changed after it was signed, or another key signed it.",
-            f"{here}/proofValue",
-        )
+    def verify(
+        self,
+        proof: Proof,
+        *,
+        method: VerificationMethod,
+        purpose: str = "assertionMethod",
+        domain: str | Sequence[str] | None = None,
+        challenge: str | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        """Raise ProofError unless `proof`, one of `proofs`, holds with the key of `method`.
+
+        A retired key (`method.revoked`) verifies what it signed before its retirement and nothing after. A proof
+        must have been made for `purpose` and, if they are given, for exactly this `domain` (INVALID_DOMAIN_ERROR)
+        and `challenge` (INVALID_CHALLENGE_ERROR), and must not have expired by `now`. Anything the signature does
+        not cover makes the proof fail (PROOF_TRANSFORMATION_ERROR).
+
+        Whether `method` may speak for the issuer is the caller's question. A proof with `previousProof` counts
+        only if those proofs hold too, which the caller finds by verifying every proof of the document.
+        """
+        if proof not in self.proofs:
+            _refuse("The proof is not one of the document's.", "/proof")
+        here = _pointer(self.document, self.proofs.index(proof))
+        suite = _suite_of(proof, here)
+        _check_method(proof, here, suite, method)
+        _check_bindings(proof, here, purpose, domain, challenge)
+        _check_times(proof, here, method, now)
+        try:
+            signature = decode_base58btc(proof["proofValue"], size=method.public_key.signature_bytes)
+        except ValueError as error:
+            raise ProofError(f"The proof value is {error}.", pointer=f"{here}/proofValue") from error
+        try:
+            data = self._hash_data(suite, proof, method.public_key.hash_name)
+        except MalformedCredential as error:
+            raise ProofError(error.detail, pointer=error.pointer, code="PROOF_TRANSFORMATION_ERROR") from error
+        if not method.public_key.verify(signature, data):
+            _refuse(
+                "The signature does not match: the credential was changed after it was signed, or another key signed"
+                " it.",
+                f"{here}/proofValue",
+            )
+
+    def _hash_data(self, suite: Cryptosuite, proof: Proof, hash_name: str) -> bytes:
+        """What was signed (`Cryptosuite.hash_data`). Raises MalformedCredential if it does not cover everything."""
+        rdf = not suite.carries_context
+        if rdf not in self._safe_for:
+            check_size(self.document)
+            check_terms(self.document, rdf=rdf)
+            self._safe_for.add(rdf)
+        options = {name: value for name, value in proof.items() if name != "proofValue"}
+        covers = (rdf, hash_name, repr(options.get("@context")), *sorted(_texts(proof.get("previousProof"))))
+        content_hash = self._content_hashes.get(covers)
+        if content_hash is None:
+            covered = _covered(self._unsecured, self.proofs, proof)
+            content_hash = self._content_hashes[covers] = suite.hash_content(covered, options, hash_name)
+        return suite.hash_options(self._unsecured, options, hash_name) + content_hash
 
 
 def _suite_to_sign_with(key: SigningKey, name: str | None) -> Cryptosuite:
@@ -176,7 +198,7 @@ def _proofs_to_join(document: Document, options: Proof) -> list[Proof]:
     return existing
 
 
-def _covered(unsecured: Document, proofs: list[Proof], proof: Proof) -> Document:
+def _covered(unsecured: Document, proofs: Sequence[Proof], proof: Proof) -> Document:
     # §4.3 steps 4 to 6 and §4.5 step 3. With no proof to put in, the suites' algorithms take the member away.
     previous = _texts(proof.get("previousProof"))
     matching = [each for each in proofs if each.get("id") in previous] if previous else []

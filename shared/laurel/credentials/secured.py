@@ -16,7 +16,7 @@ from laurel.credentials.errors import CredentialError, MalformedCredential
 from laurel.credentials.form import check_form, check_presentation_form
 from laurel.credentials.jwt import DecodedJwt, Profile, decode, verify_signature
 from laurel.credentials.keys import PublicKey, VerificationMethod
-from laurel.credentials.proofs import proofs_of, verify_proof
+from laurel.credentials.proofs import ProvenDocument
 from laurel.credentials.values import parse_datetime
 
 
@@ -63,7 +63,7 @@ class Secured:
 class EmbeddedProof:
     """A Data Integrity proof in the document it proves."""
 
-    document: dict[str, Any]
+    proven: ProvenDocument
     proof: dict[str, Any]
     purpose: str
 
@@ -100,7 +100,7 @@ class EmbeddedProof:
 
     def check(self, method: VerificationMethod) -> None:
         """Raise ProofError unless the signature holds with this key."""
-        verify_proof(self.document, self.proof, method=method, purpose=self.purpose)
+        self.proven.verify(self.proof, method=method, purpose=self.purpose)
 
     def _moment(self, name: str) -> datetime | None:
         return parse_datetime(self.proof[name]) if name in self.proof else None
@@ -203,7 +203,8 @@ def _read(given: Any, check: Callable[[Any], None], purpose: str) -> Secured:
     token = _token(document)
     if token is None:
         check(document)
-        return Secured(document, [EmbeddedProof(document, each, purpose) for each in proofs_of(document)])
+        proven = ProvenDocument(document)
+        return Secured(document, [EmbeddedProof(proven, each, purpose) for each in proven.proofs])
     decoded = decode(token)
     check(decoded.document)
     return Secured(decoded.document, [Token(decoded)])

@@ -17,7 +17,7 @@ from laurel.contracts.catalog import IssuerKey, IssuerPublished, PartnerPublishe
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import COMPLETIONS, CREDENTIALS, DEAD_LETTERS, RECIPIENTS, REJECTED_COMPLETIONS, Message
 from laurel.credentials.keys import SigningKey, VerificationMethod
-from laurel.credentials.proofs import verify_proof
+from laurel.credentials.proofs import ProvenDocument
 from support.log import publish, read_topic
 from support.waiting import eventually
 from support.world import EPOCH, World, key
@@ -80,7 +80,7 @@ async def test_each_bad_completion_is_rejected_with_its_code_and_the_good_ones_a
         world.verification_method("north"), world.did("north"), world.members["north"].public, None
     )
     for each in issued:
-        verify_proof(each["credential"], each["credential"]["proof"], method=method)
+        ProvenDocument(each["credential"]).verify(each["credential"]["proof"], method=method)
         assert "Learner" not in str(each)
         assert "@example.org" not in str(each["credential"]["credentialSubject"])
 

@@ -22,7 +22,7 @@ from laurel.contracts.status import Purpose, State, StatusChanged, StatusListSig
 from laurel.contracts.topics import DEAD_LETTERS, STATUS_CHANGES, STATUS_LISTS, Message, message
 from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.lint import lint
-from laurel.credentials.proofs import verify_proof
+from laurel.credentials.proofs import ProvenDocument
 from laurel.credentials.status_list import check_status
 from laurel.runtime.mongo import Mongo
 from laurel.runtime.record import Record
@@ -62,8 +62,7 @@ async def newest(settings: IssuerSettings, list_id: str, version: int) -> Status
 def is_set(world: World, signed: StatusListSigned, index: int) -> bool:
     """A verifier's view: the list is proven, and the bit is read as a credential's entry asks for it."""
     key = world.members[signed.issuer]
-    verify_proof(
-        signed.credential,
+    ProvenDocument(signed.credential).verify(
         signed.credential["proof"],
         method=VerificationMethod(world.verification_method(signed.issuer), world.did(signed.issuer), key.public, None),
     )

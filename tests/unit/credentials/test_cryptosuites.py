@@ -17,7 +17,7 @@ from laurel.credentials.contexts import pruning
 from laurel.credentials.cryptosuites import CRYPTOSUITES, ED25519_SIGNATURE_2020, default_for
 from laurel.credentials.errors import ProofError
 from laurel.credentials.keys import KeyType, PublicKey, SigningKey, VerificationMethod
-from laurel.credentials.proofs import proofs_of, sign, verify_proof
+from laurel.credentials.proofs import ProvenDocument, sign
 from laurel.credentials.values import decode_base58btc, encode_base58btc
 
 Document = dict[str, Any]
@@ -121,7 +121,7 @@ def test_the_published_credentials(vector: Document) -> None:
     document, options = unsigned(vector)
     signed = {**document, "proof": {**options, "proofValue": vector["proofValue"]}}
     key = signing_key(vector)
-    verify_proof(signed, signed["proof"], method=method_named(key.public.to_multibase()))
+    ProvenDocument(signed).verify(signed["proof"], method=method_named(key.public.to_multibase()))
     if vector["cryptosuite"] in CRYPTOSUITES:
         created = datetime.fromisoformat(CREATED)
         method = options["verificationMethod"]
@@ -142,8 +142,9 @@ def test_the_published_set_and_chain() -> None:
             previous_proof=proof.get("previousProof"),
         )
     assert document == CHAIN["signed"]
-    for proof in proofs_of(document):
-        verify_proof(document, proof, method=method_named(proof["verificationMethod"].partition("#")[2]))
+    proven = ProvenDocument(document)
+    for proof in proven.proofs:
+        proven.verify(proof, method=method_named(proof["verificationMethod"].partition("#")[2]))
 
 
 @pytest.mark.parametrize("change", [[], ["https://www.w3.org/ns/credentials/examples/v2"], [contexts.MULTIKEY_V1]])
@@ -154,7 +155,7 @@ def test_the_proofs_context_must_begin_the_documents(vector: Document, change: l
     signed["proof"]["@context"] = change
     method = method_named(signing_key(vector).public.to_multibase())
     with pytest.raises(ProofError, match="must be that of the document") as caught:
-        verify_proof(signed, signed["proof"], method=method)
+        ProvenDocument(signed).verify(signed["proof"], method=method)
     assert caught.value.pointer == "/proof/@context"
 
 
@@ -163,7 +164,7 @@ def test_a_context_may_be_appended_after_a_jcs_proof(vector: Document) -> None:
     document, options = unsigned(vector)
     signed = {**document, "proof": {**options, "proofValue": vector["proofValue"]}}
     signed["@context"] = [*document["@context"], contexts.ED25519_2020_V1]
-    verify_proof(signed, signed["proof"], method=method_named(signing_key(vector).public.to_multibase()))
+    ProvenDocument(signed).verify(signed["proof"], method=method_named(signing_key(vector).public.to_multibase()))
 
 
 def test_the_type_of_a_key_decides_its_suite() -> None:

@@ -14,7 +14,7 @@ from laurel.credentials.contexts import inline
 from laurel.credentials.cryptosuites import CRYPTOSUITES
 from laurel.credentials.errors import CredentialError
 from laurel.credentials.keys import KeyType, SigningKey, VerificationMethod
-from laurel.credentials.proofs import proofs_of, sign, verify_proof
+from laurel.credentials.proofs import ProvenDocument, sign
 from laurel.credentials.values import encode_base58btc
 from support.generated import credentials
 
@@ -37,8 +37,9 @@ def signed_with(document: Document, suite: str, key_type: KeyType) -> Document:
 
 def verify(document: Document, key_type: KeyType) -> None:
     method = VerificationMethod(METHOD, ISSUER, KEYS[key_type].public)
-    for proof in proofs_of(document):
-        verify_proof(document, proof, method=method)
+    proven = ProvenDocument(document)
+    for proof in proven.proofs:
+        proven.verify(proof, method=method)
 
 
 def refuses(document: Document, key_type: KeyType) -> bool:
@@ -197,10 +198,11 @@ def test_suites_chain_to_each_other(
             previous_proof="urn:proof:0" if number else None,
         )
     methods = {f"{METHOD}-{each}": VerificationMethod(f"{METHOD}-{each}", ISSUER, KEYS[each].public) for each in KEYS}
-    for proof in proofs_of(document):
-        verify_proof(document, proof, method=methods[proof["verificationMethod"]])
+    proven = ProvenDocument(document)
+    for proof in proven.proofs:
+        proven.verify(proof, method=methods[proof["verificationMethod"]])
     # The second covers the first: only those two, and only as they were.
     document["proof"][0]["created"] = "2026-03-01T09:30:01Z"
     last = document["proof"][1]
     with pytest.raises(CredentialError, match="does not match"):
-        verify_proof(document, last, method=methods[last["verificationMethod"]])
+        ProvenDocument(document).verify(last, method=methods[last["verificationMethod"]])

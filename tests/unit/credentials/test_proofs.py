@@ -1,6 +1,7 @@
 """Data Integrity proofs, sets and chains of them: determinism, and that no change goes unseen."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from laurel.credentials import contexts
-from laurel.credentials.cryptosuites import ED25519_SIGNATURE_2020
+from laurel.credentials.cryptosuites import CRYPTOSUITES, ED25519_SIGNATURE_2020, Cryptosuite
 from laurel.credentials.errors import CredentialError, MalformedCredential, ProofError
 from laurel.credentials.keys import KeyType, SigningKey, VerificationMethod
-from laurel.credentials.proofs import MAX_PROOFS, proofs_of, sign, verify_proof
+from laurel.credentials.proofs import MAX_PROOFS, ProvenDocument, proofs_of, sign
 from laurel.credentials.values import encode_base58btc
 
 Document = dict[str, Any]
@@ -23,8 +24,9 @@ CREATED = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 
 def check(document: Document, method: VerificationMethod, **expected: Any) -> None:
-    for proof in proofs_of(document):
-        verify_proof(document, proof, method=method, **expected)
+    proven = ProvenDocument(document)
+    for proof in proven.proofs:
+        proven.verify(proof, method=method, **expected)
 
 
 def test_signing_again_gives_the_same_bytes_and_leaves_the_document_alone(badge: Build, sign_it: Sign) -> None:
@@ -261,10 +263,11 @@ def chained(document: Document) -> Document:
 
 
 def check_all(document: Document) -> None:
-    for proof in proofs_of(document):
+    proven = ProvenDocument(document)
+    for proof in proven.proofs:
         name = proof["verificationMethod"].partition("#")[2]
         method = VerificationMethod(proof["verificationMethod"], "did:web:academy.example", SIGNERS[name].public)
-        verify_proof(document, proof, method=method)
+        proven.verify(proof, method=method)
 
 
 def test_a_proof_of_a_set_holds_without_the_others(badge: Build) -> None:
@@ -274,6 +277,24 @@ def test_a_proof_of_a_set_holds_without_the_others(badge: Build) -> None:
     for proof in document["proof"]:
         check_all({**document, "proof": proof})
     check_all({**document, "proof": document["proof"][::-1]})
+
+
+def test_what_several_proofs_cover_is_canonicalised_once(badge: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = badge()
+    for name in ("teacher", "dean", "rector"):
+        document = countersigned(document, name, cryptosuite="eddsa-rdfc-2022")
+    document = countersigned(document, "dean", cryptosuite="eddsa-jcs-2022")
+    covered: list[str] = []
+    for name, suite in CRYPTOSUITES.items():
+
+        def counted(given: Document, hash_name: str, suite: Cryptosuite = suite) -> bytes:
+            if "credentialSubject" in given:
+                covered.append(suite.name)
+            return suite.canonicalize(given, hash_name)
+
+        monkeypatch.setitem(CRYPTOSUITES, name, replace(suite, canonicalize=counted))
+    check_all(document)
+    assert covered == ["eddsa-rdfc-2022", "eddsa-jcs-2022"]
 
 
 def test_a_proof_of_a_chain_holds_only_with_those_before_it(badge: Build) -> None:
@@ -296,7 +317,7 @@ def test_a_proof_that_others_build_on_cannot_be_changed(badge: Build, number: in
     third = document["proof"][2]
     method = VerificationMethod(third["verificationMethod"], "did:web:academy.example", SIGNERS["rector"].public)
     with pytest.raises(ProofError, match="does not match"):
-        verify_proof(document, third, method=method)
+        ProvenDocument(document).verify(third, method=method)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +348,7 @@ def test_a_proof_of_another_document_is_not_verified(
 ) -> None:
     other = countersigned(badge(), "dean")
     with pytest.raises(ProofError, match="not one of the document's"):
-        verify_proof(other, signed["proof"], method=method)
+        ProvenDocument(other).verify(signed["proof"], method=method)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from laurel.credentials.errors import StatusListError
 from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.lint import lint
-from laurel.credentials.proofs import sign, verify_proof
+from laurel.credentials.proofs import ProvenDocument, sign
 from laurel.credentials.status_list import (
     MINIMUM_LENGTH,
     Bitstring,
@@ -147,7 +147,7 @@ def test_the_list_credential_is_lintable_signable_and_verifiable(key: SigningKey
     assert document["validUntil"] == "2026-03-02T00:00:00Z"
     assert document["credentialSubject"]["ttl"] == 300_000
     signed = sign(document, key=key, verification_method=method.id, created=FROM)
-    verify_proof(signed, signed["proof"], method=method)
+    ProvenDocument(signed).verify(signed["proof"], method=method)
     assert check_status(entry("7"), signed) is True
     assert check_status(entry("8"), signed) is False
     assert check_status(entry("131071"), signed) is False

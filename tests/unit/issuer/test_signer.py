@@ -13,7 +13,7 @@ from laurel.contracts.catalog import DEFAULT_CRYPTOSUITE, IssuerPublished
 from laurel.contracts.errors import Code
 from laurel.contracts.status import Purpose
 from laurel.credentials.keys import VerificationMethod
-from laurel.credentials.proofs import verify_proof
+from laurel.credentials.proofs import ProvenDocument
 from laurel.runtime.faults import Poison
 from support.badges import status_list
 from support.world import EPOCH, World, key
@@ -67,8 +67,7 @@ async def test_what_is_signed_verifies_and_is_the_same_each_time() -> None:
     wish = ToSign(document, multikey, WORLD.verification_method("north"), DEFAULT_CRYPTOSUITE, EPOCH)
     first, second = await signer.sign_all([wish, wish])
     assert orjson.dumps(first) == orjson.dumps(second)
-    verify_proof(
-        first,
+    ProvenDocument(first).verify(
         first["proof"],
         method=VerificationMethod(WORLD.verification_method("north"), WORLD.did("north"), north.public, None),
     )
