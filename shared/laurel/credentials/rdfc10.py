@@ -62,13 +62,18 @@ def _as_seen_from(node: BlankNode, terms: tuple[Any, ...]) -> str:
 
 def _orders(nodes: list[BlankNode]) -> Iterator[tuple[BlankNode, ...]]:
     """Every order of `nodes`, each once: those that are listed several times cannot be told apart."""
-    if not nodes:
-        yield ()
-    for node in dict.fromkeys(nodes):
-        others = nodes.copy()
-        others.remove(node)
-        for order in _orders(others):
-            yield (node, *order)
+    listed = list(dict.fromkeys(nodes))
+    number = {node: index for index, node in enumerate(listed)}
+    order = sorted(number[node] for node in nodes)
+    while True:
+        yield tuple(listed[index] for index in order)
+        # The next in lexicographic order: where it last rises, the least that is greater comes next.
+        rise = next((at for at in range(len(order) - 2, -1, -1) if order[at] < order[at + 1]), None)
+        if rise is None:
+            return
+        greater = next(at for at in range(len(order) - 1, rise, -1) if order[at] > order[rise])
+        order[rise], order[greater] = order[greater], order[rise]
+        order[rise + 1 :] = order[:rise:-1]
 
 
 class _Walk:
