@@ -7,7 +7,7 @@ profile Laurel signs, narrower than what Open Badges 3.0 allows. The order of fi
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from laurel.credentials.contexts import CREDENTIALS_V2, OPEN_BADGES
 from laurel.credentials.open_badges.classes import RESULT_TYPES
@@ -240,21 +240,12 @@ class OpenBadgeCredential(Part):
     terms_of_use: Annotated[tuple[TermsOfUse, ...], Field(max_length=8)] = ()
 
 
-def to_document(model: BaseModel) -> dict[str, Any]:
+def to_document(model: Part) -> dict[str, Any]:
     """`model` as the JSON document to sign: the standard's names, dates as XSD dateTimeStamp in UTC.
 
     Members that are None and lists that are empty are left out, since neither can be signed.
     """
-    document: dict[str, Any] = _without_empty(model.model_dump(mode="json", by_alias=True, exclude_none=True))
-    return document
-
-
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_empty(item) for name, item in value.items() if item != []}
-    if isinstance(value, list):
-        return [_without_empty(item) for item in value]
-    return value
+    return model.model_dump(mode="json", by_alias=True)
 
 
 def hash_identity(address: str, salt: str) -> str:

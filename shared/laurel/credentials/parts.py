@@ -14,8 +14,10 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     StrictFloat,
     StrictInt,
+    model_serializer,
 )
 from pydantic.alias_generators import to_camel
 
@@ -78,6 +80,11 @@ class Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, populate_by_name=True, alias_generator=to_camel, extra="forbid", str_strip_whitespace=False
     )
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Neither null nor an empty list can be signed. What an endorsement holds is not looked into: it is signed.
+        return {name: value for name, value in write(self).items() if value not in (None, [], ())}
 
 
 class Image(Part):

@@ -75,6 +75,12 @@ def test_what_is_complete_may_be_signed(badge: Build) -> None:
     lint(document)
 
 
+def test_an_endorsement_is_carried_as_it_was_signed(badge: Build) -> None:
+    endorsement = {"type": ["VerifiableCredential", "EndorsementCredential"], "x": [], "y": {"z": [None, []]}}
+    document = badge() | {"endorsement": [endorsement]}
+    assert to_document(OpenBadgeCredential.model_validate(document))["endorsement"] == [endorsement]
+
+
 @pytest.mark.parametrize("name", sorted(CLASSES.keys() - {"EndorsementCredential", "EndorsementSubject"}))
 def test_no_member_of_a_class_is_forgotten(name: str) -> None:
     model_class = getattr(model, {"AchievementCredential": "OpenBadgeCredential"}.get(name, name))
