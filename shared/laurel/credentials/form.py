@@ -98,8 +98,9 @@ def validity(document: Mapping[str, Any]) -> tuple[datetime | None, datetime | N
     first = declared[0] if isinstance(declared, list) and declared else None
     names = _DATES[CREDENTIALS_V1 if first == CREDENTIALS_V1 else CREDENTIALS_V2]
     begins, ends = (_moment(document, name) for name in names)
-    if begins is not None and ends is not None and ends <= begins:
-        raise MalformedCredential(f"{names[1]} must be later than {names[0]}.", pointer=f"/{names[1]}")
+    # VC Data Model 2.0 §4.9: they may be the same moment.
+    if begins is not None and ends is not None and ends < begins:
+        raise MalformedCredential(f"{names[1]} must not be earlier than {names[0]}.", pointer=f"/{names[1]}")
     return begins, ends
 
 

@@ -95,7 +95,7 @@ IDENTITY = "/credentialSubject/identifier/0"
         ("/validFrom", "2026-02-30T09:30:00Z", "/validFrom"),
         ("/validFrom", 1_767_225_600, "/validFrom"),
         ("/awardedDate", "yesterday", "/awardedDate"),
-        ("/validUntil", "2026-03-01T09:30:00Z", "/validUntil"),
+        ("/validUntil", "2026-03-01T09:29:59Z", "/validUntil"),
         ("/validFrom", ["2026-03-01T09:30:00Z"], "/validFrom"),
         # status entries
         ("/credentialStatus", REMOVE, "/credentialStatus"),
@@ -153,6 +153,7 @@ def vc(**changes: Any) -> Document:
     [
         {},
         {"type": "VerifiableCredential"},
+        {"validFrom": "2026-03-01T10:30:00+01:00", "validUntil": "2026-03-01T09:30:00Z"},  # the same moment
         {"credentialSubject": [{"id": "urn:x"}, {"id": "urn:y"}]},
         {"issuer": {"id": "https://school.example", "name": "School"}},
         {"credentialSchema": {"id": "urn:schema", "type": "JsonSchema"}},
