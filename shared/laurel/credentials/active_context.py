@@ -179,9 +179,8 @@ def _compose(name: str, term_of: Callable[[str], Term | None], vocabulary: str |
     if not colon:
         return None if vocabulary is None else vocabulary + name
     term = None if rest.startswith("//") else term_of(prefix)
-    if term is None:
-        return name
-    return term.id + rest if term.prefix else None
+    # API §5.2 step 6.4: a term that is no prefix leaves an IRI whose scheme is called the same as it is.
+    return term.id + rest if term is not None and term.prefix else name
 
 
 class _Definitions:
@@ -274,6 +273,9 @@ class _Definitions:
         several = container if isinstance(container, list) else [container]
         if not all(isinstance(each, str) and each in _CONTAINERS for each in several):
             self._refuse("The container is not supported.", name)
+        if parts.get("@type") == "@json" and not {"@set"}.issuperset(several):
+            # Where JSON is put into a list or a graph, processors do not agree on what comes out.
+            self._refuse("A term for JSON has no container but @set.", name)
         if parts.get("@language") is not None:
             check_language(parts["@language"], (*self.path, name, "@language"))
         if parts.get("@direction") not in (None, "ltr", "rtl"):

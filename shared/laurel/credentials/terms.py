@@ -161,11 +161,12 @@ class _Walk:
             return None
         if "@graph" in term.containers:
             _refuse("The value must be an object; anything else would be dropped here.", path)
+        scoped = typed.with_property(name, typed)
         if term.type == "@id":
-            return _check_iri(value, typed, path)
+            return _check_iri(value, scoped, path)
         if term.type == "@vocab":
-            return _check_vocabulary(value, typed.with_property(name, typed), path)
-        direction = typed.direction if term.direction is ABSENT else term.direction
+            return _check_vocabulary(value, scoped, path)
+        direction = scoped.direction if term.direction is ABSENT else term.direction
         if direction is not None and isinstance(value, str) and term.type is None:
             self.direction(path)
         return self.literal(value, term.type, path)
@@ -321,7 +322,8 @@ def _check_iri(value: Any, active: ActiveContext, path: Path) -> None:
     if not is_absolute_iri(value):
         _refuse("The value must be an absolute IRI such as https://example.org/1 or urn:uuid:….", path)
     prefix, _, rest = value.partition(":")
-    if prefix in active.terms and not rest.startswith("//"):
+    term = active.terms.get(prefix)
+    if term is not None and term.prefix and not rest.startswith("//"):
         _refuse(f"The IRI must be written out, without the prefix {prefix!r}.", path)
 
 

@@ -93,6 +93,15 @@ def test_defined_documents_pass(document: Document) -> None:
     check_terms(document)
 
 
+def test_a_term_is_a_prefix_only_where_its_context_says_so() -> None:
+    # Open Badges have the terms `tag` and `geo`, which are schemes of IRIs as well (RFC 4151, RFC 5870).
+    achievement = {"id": "tag:school.example,2026:1", "type": ["Achievement", "tag:school.example,2026:Course"]}
+    subject = {"id": "geo:48.2,16.3", "type": "AchievementSubject", "achievement": achievement, "geo:rating": "x"}
+    document = badge(credentialSubject=subject)
+    check_terms(document)
+    assert canonicalize(document) == second_opinion(document)
+
+
 @pytest.mark.parametrize(
     ("document", "pointer"),
     [
@@ -158,6 +167,10 @@ def test_defined_documents_pass(document: Document) -> None:
             {"@context": CREDENTIALS_V1, "type": "VerifiableCredential", "issuer": "cred:x"},
             "/issuer",
         ),
+        # a property-scoped context holds for bare values, too
+        (with_own({"degree": {"@id": "urn:d", "@type": "@id", "@context": {"x": "https://x.example/"}}}, degree="x:y"),
+         "/degree"),
+        (with_own({"degree": {"@id": "urn:d", "@context": {"@direction": "rtl"}}}, degree="x"), "/degree"),
         # contexts
         ({"@context": [CREDENTIALS_V1, CREDENTIALS_V2], "type": "VerifiableCredential"}, "/@context/1"),
         ({"@context": [CREDENTIALS_V2, OPEN_BADGES_3_0_1]}, "/@context/1"),
@@ -236,6 +249,7 @@ def test_published_contexts_are_not_taken_on_trust(one_context: Document, contex
         ({"x": {"@id": "urn:x", "@reverse": "urn:y"}}, "/x"),
         ({"x": {"@id": "urn:x", "@container": "@index"}}, "/x"),
         ({"x": {"@id": "urn:x", "@container": [["@set"]]}}, "/x"),
+        ({"x": {"@id": "urn:x", "@container": "@list", "@type": "@json"}}, "/x"),
         ({"x": {"@id": "urn:x", "@language": "no tag"}}, "/x/@language"),
         ({"x": {"@id": "urn:x", "@direction": "up"}}, "/x"),
         ({"x": "_:b"}, "/x"),
