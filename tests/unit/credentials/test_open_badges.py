@@ -270,6 +270,18 @@ def test_nesting_and_findings_are_bounded() -> None:
     assert len(told(complete() | {"evidence": [3] * 100_000})) == MAX_FINDINGS == 50
 
 
+def test_no_number_of_warnings_hides_an_error() -> None:
+    subject = complete()["credentialSubject"] | {"identifier": [complete()["credentialSubject"]["identifier"][0]] * 90}
+    for identity in subject["identifier"]:
+        identity["hashed"] = False
+    found = told(complete() | {"credentialSubject": subject | {"achievement": 5}, "evidence": [3]})
+    assert [each[1:] for each in found if each[0] == ERROR] == [
+        ("BADGE_VALUE", f"{SUBJECT}/achievement"),
+        ("BADGE_VALUE", "/evidence/0"),
+    ]
+    assert len(found) == MAX_FINDINGS + 2
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (

@@ -9,7 +9,6 @@ is taken too, as JSON-LD reads both alike; the strict JSON form is for the schem
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 from typing import Any
 
 from laurel.credentials.documents import MAX_NESTING
@@ -31,6 +30,7 @@ from laurel.credentials.open_badges.rules import check_contexts, check_object
 __all__ = ["MAX_FINDINGS", "BadgeKind", "Finding", "ProfileCheck", "Severity", "check_profile", "kind_of"]
 
 MAX_FINDINGS = 50
+"""Errors told at most, and warnings."""
 
 
 class BadgeKind(StrEnum):
@@ -65,19 +65,30 @@ def kind_of(document: Mapping[str, Any]) -> BadgeKind | None:
 
 
 def check_profile(document: Mapping[str, Any]) -> ProfileCheck:
-    """Compare `document`, parsed JSON of bounded size, with Open Badges 3.0. At most 50 findings are told.
+    """Compare `document`, parsed JSON of bounded size, with Open Badges 3.0. At most 50 errors and 50 warnings are told.
 
     Raises nothing for what is wrong with it.
     """
     kind = kind_of(document)
     if kind is None:
         return ProfileCheck(None)
-    return ProfileCheck(kind, tuple(islice(_findings(document, kind), MAX_FINDINGS)))
+    return ProfileCheck(kind, tuple(_first(_findings(document, kind))))
 
 
 def _findings(document: Mapping[str, Any], kind: BadgeKind) -> Iterator[Finding]:
     yield from check_contexts(document)
     yield from _Walk(_ids(document)).object(document, _CLASS[kind], ())
+
+
+def _first(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The first of each severity: warnings without end must not hide an error."""
+    left = dict.fromkeys(Severity, MAX_FINDINGS)
+    for finding in findings:
+        if left[finding.severity]:
+            yield finding
+            left[finding.severity] -= 1
+        if not left[Severity.ERROR]:
+            return
 
 
 class _Walk:
