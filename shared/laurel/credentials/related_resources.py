@@ -4,14 +4,15 @@ import hashlib
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from laurel.credentials.contexts import FILES, raw
+from laurel.credentials.contexts import AS_SERVED, raw
 from laurel.credentials.errors import MalformedCredential
 from laurel.credentials.form import members
 from laurel.credentials.keys import decode_base64url
 from laurel.credentials.report import Reason, Step, bad, good, open_question
-from laurel.credentials.values import is_absolute_iri
+from laurel.credentials.values import decode_base58btc, is_absolute_iri
 
 NAME = "related resource"
 _MOST = 32
@@ -23,7 +24,8 @@ _MULTIHASHES = {b"\x12\x20": "sha256", b"\x20\x30": "sha384", b"\x13\x40": "sha5
 def check_related_resources(document: Mapping[str, Any]) -> list[Step]:
     """A step for each resource that the credential pins; none where it pins nothing.
 
-    Only what is bundled here is compared. Other resources are not fetched: the step is unknown, and advisory.
+    Only what is bundled here byte for byte is compared. Other resources are not fetched: the step is unknown, and
+    advisory.
     """
     steps: list[Step] = []
     seen: set[str] = set()
@@ -55,7 +57,7 @@ def _read(resource: Any, here: str) -> tuple[str, list[tuple[str, bytes]]]:
 
 
 def _compared(name: str, url: str, digests: list[tuple[str, bytes]], here: str) -> Step:
-    if url not in FILES:
+    if url not in AS_SERVED:
         detail = f"Whether {url[:200]} is still what the credential refers to was not checked; it is not fetched."
         return open_question(name, "RELATED_RESOURCE_NOT_FETCHED", detail, advisory=True)
     content = raw(url)
@@ -74,12 +76,16 @@ def _sri(text: Any, here: str) -> tuple[str, bytes]:
 
 
 def _multihash(text: Any, here: str) -> tuple[str, bytes]:
-    try:
-        content = decode_base64url(text[1:], limit=100) if isinstance(text, str) and text.startswith("u") else b""
-    except ValueError:
-        content = b""
-    algorithm = _MULTIHASHES.get(content[:2])
-    return (algorithm, content[2:]) if algorithm else _refuse("digestMultibase", here)
+    for prefix, algorithm in _MULTIHASHES.items():
+        # Controlled Identifiers 1.0 §2.4: base64url or base58btc.
+        with suppress(ValueError):
+            if isinstance(text, str) and text.startswith("u"):
+                content = decode_base64url(text[1:], limit=100)
+            else:
+                content = decode_base58btc(text, size=len(prefix) + prefix[1])
+            if content.startswith(prefix):
+                return algorithm, content[len(prefix) :]
+    return _refuse("digestMultibase", here)
 
 
 def _refuse(name: str, here: str) -> tuple[str, bytes]:

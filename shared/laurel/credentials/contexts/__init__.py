@@ -52,12 +52,20 @@ FILES: Mapping[str, str] = {
     OPEN_BADGES_EXTENSIONS: "open-badges-extensions.json",
 }
 
+AS_SERVED = frozenset(
+    {
+        CREDENTIALS_V2, CREDENTIALS_EXAMPLES_V2, DATA_INTEGRITY_V1, DATA_INTEGRITY_V2, MULTIKEY_V1, OPEN_BADGES,
+        OPEN_BADGES_EXTENSIONS,
+    }
+)  # fmt: skip
+"""The contexts whose files are known to be what their URLs serve, byte for byte; others may differ in white space."""
+
 # Each reference becomes up to 15 kB of context, so a small document could otherwise grow a thousandfold.
 MAX_REFERENCES = 32
 
 
 def raw(url: str) -> bytes:
-    """The context at `url` as it was published, byte for byte. Raises KeyError for an unknown URL."""
+    """The file of the context at `url`; see `AS_SERVED`. Raises KeyError for an unknown URL."""
     return resources.files(__package__).joinpath(FILES[url]).read_bytes()
 
 
