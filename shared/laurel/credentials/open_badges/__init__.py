@@ -65,9 +65,9 @@ def kind_of(document: Mapping[str, Any]) -> BadgeKind | None:
 
 
 def check_profile(document: Mapping[str, Any]) -> ProfileCheck:
-    """Compare `document`, parsed JSON of bounded size, with Open Badges 3.0. At most 50 errors and 50 warnings are told.
+    """Compare `document`, parsed JSON of bounded size, with Open Badges 3.0.
 
-    Raises nothing for what is wrong with it.
+    At most 50 errors and 50 warnings are told. Raises nothing for what is wrong with it.
     """
     kind = kind_of(document)
     if kind is None:
