@@ -72,7 +72,7 @@ def methods_of(document: Any, purpose: Purpose = "assertionMethod") -> Mapping[s
     the document: whoever serves a document may speak for its own id alone. That the document was found where its id
     says is for the caller to check.
 
-    Raises KeyResolutionError if the document, or a key in it of a kind that is read, is malformed.
+    Raises KeyResolutionError if the document is malformed, or if it has no such key but one that cannot be read.
     """
     subject = document.get("id") if isinstance(document, dict) else None
     if not isinstance(subject, str) or not is_absolute_iri(subject) or "#" in subject:
@@ -82,6 +82,7 @@ def methods_of(document: Any, purpose: Purpose = "assertionMethod") -> Mapping[s
         _absolute(subject, entry) for name in _RELATIONSHIPS if name != purpose for entry in _entries(document, name)
     }
     methods: dict[str, VerificationMethod] = {}
+    unreadable: list[KeyResolutionError] = []
     for name in ("verificationMethod", purpose):
         for number, entry in enumerate(_entries(document, name)):
             method_id = _absolute(subject, entry)
@@ -89,11 +90,18 @@ def methods_of(document: Any, purpose: Purpose = "assertionMethod") -> Mapping[s
             retired = purpose == "assertionMethod" and method_id not in otherwise and "revoked" in entry
             if method_id not in used and not retired:
                 continue
-            method = _method(subject, method_id, entry, pointer(name, number))
+            try:
+                method = _method(subject, method_id, entry, pointer(name, number))
+            except KeyResolutionError as error:
+                # CID 1.0 §3.3 looks at the one key that is asked for: another, for PS256 say, does it no harm.
+                unreadable.append(error)
+                continue
             if method is None:
                 continue
             if methods.setdefault(method_id, method) != method:
                 raise _malformed(f"Two keys go by the id {method_id[:200]!r}.", pointer(name, number))
+    if unreadable and not methods:
+        raise unreadable[0]
     return methods
 
 

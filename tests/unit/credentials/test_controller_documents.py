@@ -163,6 +163,21 @@ def test_a_key_serves_the_purposes_it_is_listed_for() -> None:
     assert methods_of(retired, "authentication") == {}
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        _entry(id="#other", type="JsonWebKey", publicKeyJwk={**KEYS[KeyType.RSA].to_jwk(), "alg": "PS256"}),
+        _entry(id="#other", type="JsonWebKey", publicKeyJwk={**KEYS[KeyType.RSA].to_jwk(), "use": "enc"}),
+        _entry(id="#other", publicKeyMultibase="z6Mkbroken"),
+        _entry(id="#other", revoked="yesterday"),
+    ],
+)
+def test_a_key_that_cannot_be_read_does_the_others_no_harm(other: dict[str, Any]) -> None:
+    for entries in ([_entry(), other], [other, _entry()]):
+        document = {"id": DID, "verificationMethod": entries, "assertionMethod": ["#k", "#other"]}
+        assert set(methods_of(document)) == {f"{DID}#k"}
+
+
 def test_the_error_names_the_entry() -> None:
     with pytest.raises(KeyResolutionError, match="#k' cannot be read") as caught:
         methods_of({"id": DID, "assertionMethod": ["#x", _entry(publicKeyMultibase="z6Mkbroken")]})
