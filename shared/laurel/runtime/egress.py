@@ -156,15 +156,16 @@ class Egress:
 def _parsed(url: str) -> httpx.URL:
     try:
         at = httpx.URL(url)
+        host = at.host  # only this finds that a label is no IDNA
         is_loopback(url)
     except (httpx.InvalidURL, ValueError):
         raise Refused(f"{url[:200]!r} is not a URL") from None
-    if len(url) > _MAX_URL_CHARS or (at.scheme in ("http", "https") and not at.host):
+    if len(url) > _MAX_URL_CHARS or (at.scheme in ("http", "https") and not host):
         raise Refused(f"{url[:200]!r} is not a URL")
     if at.scheme not in ("http", "https"):
         raise Refused(f"{url[:200]!r} is not https")
     if at.userinfo:
-        raise Refused(f"the URL at {at.host} names a user, which no public one does")
+        raise Refused(f"the URL at {host} names a user, which no public one does")
     return at
 
 
@@ -173,7 +174,7 @@ def _redirected(at: httpx.URL, location: str | None) -> httpx.URL:
         raise Refused(f"{at} redirects to nowhere")
     try:
         to = _parsed(str(at.join(location)))
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, ValueError):
         raise Refused(f"{at} redirects to {location[:200]!r}, which is not a URL") from None
     # Whoever answers for one host does not answer for another.
     if (to.scheme, to.host, _port(to)) != (at.scheme, at.host, _port(at)):

@@ -127,7 +127,7 @@ async def test_a_redirect_on_the_same_host_is_followed_three_times(server: Serve
 @pytest.mark.parametrize("to", [
     "http://127.0.0.2:{port}/good", "http://localhost:{port}/good", "https://127.0.0.1:{port}/good",
     "http://127.0.0.1:1/good", "//127.0.0.2:{port}/good", "https://example.org/", "file:///etc/passwd", "http://[x",
-    "http://u:p@127.0.0.1:{port}/good",
+    "http://u:p@127.0.0.1:{port}/good", "//xn--a/", "http:////[x",
 ])  # fmt: skip
 async def test_a_redirect_elsewhere_is_refused(server: Server, egress: Egress, to: str) -> None:
     server.elsewhere = to.format(port=server.port)
@@ -199,7 +199,9 @@ async def test_what_is_not_https_is_refused(egress: Egress, url: str) -> None:
         await egress.get(url)
 
 
-@pytest.mark.parametrize("url", ["https://[x", "https://\u2100.example/", "https://", "https:///x", "https://a:b/"])
+@pytest.mark.parametrize("url", [
+    "https://[x", "https://\u2100.example/", "https://", "https:///x", "https://a:b/", "https://xn--a/",
+])  # fmt: skip
 async def test_what_is_no_url_is_refused(egress: Egress, url: str) -> None:
     with pytest.raises(Refused, match="is not a URL"):
         await egress.get(url)
