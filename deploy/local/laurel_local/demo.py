@@ -249,7 +249,8 @@ async def stay_up(run: Run) -> None:
     run.console.print("\nUp until Ctrl-C. The mails are in the mailbox; the public pages are in the registry.")
     while not stop.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await stop.wait()
         ended = run.stack.ended()
         if ended:
             raise DemoFailed(f"{ended[0].name} ended on its own; its log ends:\n{ended[0].log_tail()}")

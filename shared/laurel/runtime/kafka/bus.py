@@ -148,7 +148,8 @@ class Kafka:
     async def stop(self) -> None:
         """Finish the batches in hand, commit them, and leave the groups; without the broker, give up in time."""
         try:
-            await asyncio.wait_for(self._broker.stop(), _STOP_SECONDS)
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._broker.stop()
         except TimeoutError:
             # The producer would hold on to what it could not send for 40 s more. Replays publish it again.
             log.warning("stopped without the broker")
