@@ -86,33 +86,35 @@ def write_secret(file: Path, text: str) -> None:
     """Write a secret to a new file that only its owner can read. Raises WrongUse where there is one already."""
     try:
         # Created with its final mode: a file that is narrowed later could be opened in between.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(text + "\n")
     except FileExistsError:
         raise WrongUse(f"{file} exists and is not overwritten: name another file with --out.") from None
     except OSError as error:
         raise WrongUse(f"{file} cannot be written ({type(error).__name__}).") from None
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(text + "\n")
 
 
 def add_member_key(file: Path, member: str, secret_key: str) -> None:
     """Add a member's key to the issuer's signing keys file, which is made where there is none.
 
     Raises:
-        WrongUse: the file is there and is no signing keys file.
+        WrongUse: the file is there and is no signing keys file, or it cannot be written.
     """
     try:
         entries = json.loads(file.read_text()) if file.exists() else []
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         entries = None
     if not isinstance(entries, list):
         raise WrongUse(f"{file} is not a signing keys file: name another with --out.")
     entries.append({"issuer": member, "secretKeyMultibase": secret_key})
     # Whole or not at all: the keys that are in it must survive a full disk.
     beside = file.with_name(f".{file.name}.new")
-    beside.unlink(missing_ok=True)
-    write_secret(beside, json.dumps(entries, indent=2))
-    beside.replace(file)
+    try:
+        beside.unlink(missing_ok=True)
+        write_secret(beside, json.dumps(entries, indent=2))
+        beside.replace(file)
+    except OSError as error:
+        raise WrongUse(f"{file} cannot be written ({type(error).__name__}).") from None
 
 
 def _show_signing_key(name: KeyTypeName, file: Path, as_json: bool, keep: Callable[[str], None]) -> None:

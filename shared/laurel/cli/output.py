@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
 # They turn the direction of what follows, so that text from outside could show itself as other text.
 _DIRECTIONS = (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_SHOWN_AS = dict.fromkeys((*_CONTROLS, *_DIRECTIONS), "\ufffd")
+# What stands for the bytes of a file's name that are no UTF-8. No output takes it.
+_SURROGATES = range(0xD800, 0xE000)
+_SHOWN_AS = dict.fromkeys((*_CONTROLS, *_DIRECTIONS, *_SURROGATES), "\ufffd")
 _IN_JSON = {code: f"\\u{code:04x}" for code in _SHOWN_AS if chr(code) not in "\t\r\n"}
 
 
@@ -44,7 +46,7 @@ def warn(text: str) -> None:
 
 def document(value: Any) -> None:
     """The one JSON document on stdout."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(json_text(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

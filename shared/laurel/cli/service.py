@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import orjson
 import typer
@@ -60,7 +59,7 @@ def call(method: str, base: str, path: str, *, token: str | None = None, body: b
     if not base:
         raise WrongUse("No registry: set LAUREL_REGISTRY_URL or give --registry.")
     url = base.rstrip("/") + path
-    if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).netloc:
+    if not base.lower().startswith(("http://", "https://")):
         raise WrongUse(f"{base} is not an address: give one such as https://badges.example.org.")
     headers = {"Accept": "application/json, application/problem+json", "Content-Type": "application/json"}
     if token is not None:

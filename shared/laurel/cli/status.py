@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 from uuid import uuid4
 
 import orjson
@@ -99,7 +99,7 @@ def _request(
     action: str, credential: str, reason: str, by: str | None, request_id: str | None, registry: str, token: str,
     as_json: bool,
 ) -> None:  # fmt: skip
-    if not urlsplit(credential).scheme:
+    if not _parts(credential).scheme:
         raise WrongUse("Give the credential's whole id, as it stands in the credential: https://.../credentials/...")
     body = {
         "credential": credential, "action": action, "reason": reason, "requestedBy": by or _login(),
@@ -126,12 +126,19 @@ def _with_request(error: Refused, request_id: str) -> Refused:
 
 def _token_of(credential: str) -> str:
     """The last part of a credential's address, or what was given where it is that already, or a URN."""
-    if urlsplit(credential).scheme == "urn":
+    if _parts(credential).scheme == "urn":
         return credential
-    token = urlsplit(credential).path.rstrip("/").rpartition("/")[2]
+    token = _parts(credential).path.rstrip("/").rpartition("/")[2]
     if not token:
         raise WrongUse(f"{credential!r} is not a credential's id: give https://.../credentials/...")
     return token
+
+
+def _parts(credential: str) -> SplitResult:
+    try:
+        return urlsplit(credential)
+    except ValueError:
+        raise WrongUse(f"{credential!r} is not a credential's id: give https://.../credentials/...") from None
 
 
 def _login() -> str:

@@ -158,15 +158,30 @@ def _ask(verifier: str, text: bytes, options: dict[str, str]) -> dict[str, Any]:
     if not _is_report(reply):
         raise refusal(reply) if reply.status >= 400 else Unreachable(f"{verifier} gave no report: is it a verifier?")
     # The short answer and the steps must agree; a verdict that says more than its steps is not taken.
-    if reply.body["outcome"] == "valid" and reply.body.get("verified") is not True:
-        raise Unreachable(f"{verifier} contradicts itself: it says valid and not verified.")
+    if reply.body["outcome"] == "valid" and not _consistent(reply):
+        raise Unreachable(f"{verifier} contradicts itself: it says valid, and something else besides.")
     return reply.body
 
 
 def _is_report(reply: Reply) -> bool:
-    steps = reply.body.get("steps")
+    credentials = reply.body.get("credentials", [])
+    return isinstance(credentials, list) and all(_can_be_shown(each) for each in (reply.body, *credentials))
+
+
+def _can_be_shown(report: Any) -> bool:
+    steps = report.get("steps") if isinstance(report, dict) and report.get("outcome") in list(_EXITS) else None
+    return isinstance(steps, list) and all(
+        isinstance(step, dict) and all(isinstance(step.get(name), str) for name in ("name", "outcome", "detail"))
+        for step in steps
+    )
+
+
+def _consistent(reply: Reply) -> bool:
+    reports = (reply.body, *reply.body.get("credentials", ()))
+    outcomes = {each["outcome"] for report in reports for each in (report, *report["steps"])}
     return (
-        reply.body.get("outcome") in _EXITS
-        and isinstance(steps, list)
-        and all(isinstance(step, dict) and {"name", "outcome", "detail"} <= step.keys() for step in steps)
+        reply.status == 200
+        and reply.body.get("verified") is True
+        and all(report["steps"] for report in reports)
+        and "invalid" not in outcomes
     )

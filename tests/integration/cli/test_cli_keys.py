@@ -134,3 +134,12 @@ def test_a_file_that_holds_something_else_is_left_alone(run: Run, tmp_path: Path
     assert ran.code == 2
     assert "not a signing keys file" in ran.err
     assert file.read_text() == "something dear"
+
+
+@pytest.mark.parametrize("name", ["taken.json", "file/keys.json", "absent/keys.json", "x" * 252, "deep.json"])
+def test_where_a_members_key_cannot_go_a_sentence_says_so(run: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / ".taken.json.new").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+
+    assert run("keys", "new", "--member", "north", "--out", tmp_path / name).code == 2

@@ -238,12 +238,22 @@ def test_a_verifier_can_be_asked(run: Run, member: Member, site: Site, tmp_path:
     assert site.bodies == [{"verifiableCredential": member.credential}]
 
 
+STEP = {"name": "proof", "outcome": "valid", "code": None, "detail": "As it is."}
+
+
 @pytest.mark.parametrize(
     "report",
     [
         {"verified": True},
         {"outcome": "valid", "verified": False, "steps": []},
         {"outcome": "fine", "steps": []},
+        {"outcome": ["valid"], "verified": True, "steps": [STEP]},
+        {"outcome": "valid", "verified": True, "steps": []},
+        {"outcome": "valid", "verified": True, "steps": [STEP | {"outcome": "invalid"}]},
+        {"outcome": "valid", "verified": True, "steps": [STEP | {"name": {}}]},
+        {"outcome": "valid", "verified": True, "steps": [STEP], "credentials": 1},
+        {"outcome": "valid", "verified": True, "steps": [STEP], "credentials": [{}]},
+        {"outcome": "valid", "verified": True, "steps": [STEP], "credentials": [{"outcome": "invalid", "steps": []}]},
         b"<p>",
     ],
 )
@@ -256,3 +266,4 @@ def test_a_verifier_that_makes_no_sense_is_not_believed(
 
     assert run("verify", file, "--verifier", site.url).code == 3
     assert run("verify", file, "--verifier", "http://127.0.0.1:9").code == 3
+    assert run("verify", file, "--verifier", "http://[x").code == 2

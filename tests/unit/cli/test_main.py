@@ -104,6 +104,13 @@ def test_an_error_is_one_document_for_programs(
     assert json.loads(capsys.readouterr().out) == {"error": {"exitCode": 1, "detail": "No.", "code": "LRL-1003"}}
 
 
+def test_a_files_name_that_is_not_unicode_is_told_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["badge", "unbake", "absent-\udcff", "--json"]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("absent-\ufffd cannot be read")
+    assert json.loads(told.out)["error"]["detail"].startswith("absent-\udcff cannot be read")
+
+
 @pytest.mark.parametrize(
     "arguments", [["nothing"], ["verify"], ["keys", "new", "--bogus"], ["status", "revoke", "https://x.example/1"]]
 )
