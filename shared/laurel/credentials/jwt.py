@@ -221,6 +221,9 @@ def _check_claims(profile: Profile, claims: Document) -> None:
     for name in ("iss", "sub", "jti", "nonce"):
         if name in claims and not isinstance(claims[name], str):
             raise ProofError(f"The claim {name} must be a text.", pointer=f"/{name}")
+    audience = claims.get("aud", [])
+    if not all(isinstance(each, str) for each in (audience if isinstance(audience, list) else [audience])):
+        raise ProofError("The claim aud must be a text or a list of texts.", pointer="/aud")
     if "aud" in claims and profile is not Profile.VP:
         # RFC 7519 §4.1.3: a token for somebody else is refused, and a credential is for everybody.
         raise ProofError("The credential is for an audience (aud), which this verifier is not.", pointer="/aud")

@@ -370,6 +370,18 @@ def test_claims_that_a_vc_jwt_may_not_have(change: Document) -> None:
     assert caught.value.pointer == f"/{next(iter(change))}"
 
 
+@pytest.mark.parametrize("audience", [None, 5, [5], {}, [[]], ["https://verifier.example", None]])
+def test_an_audience_is_a_text_or_a_list_of_texts(audience: Any) -> None:
+    with pytest.raises(ProofError) as caught:
+        decode(
+            theirs(
+                {"typ": "vp+jwt"},
+                {"@context": [CREDENTIALS_V2], "type": ["VerifiablePresentation"], "holder": ISSUER, "aud": audience},
+            )
+        )
+    assert caught.value.pointer == "/aud"
+
+
 def test_claims_of_a_vc_jwt_are_about_the_signature() -> None:
     key = KEYS[KeyType.ED25519]
     until = CREATED + timedelta(days=1)
