@@ -81,7 +81,8 @@ class _Parts:
         return self._object(
             {
                 "@context": st.just([CREDENTIALS_V2, OPEN_BADGES, OPEN_BADGES_EXTENSIONS]),
-                "id": IRIS,
+                # Its own: what is said of another object of this id would be said of the badge.
+                "id": st.uuids().map(lambda each: each.urn),
                 "type": st.sampled_from(["OpenBadgeCredential", "AchievementCredential"]).map(
                     lambda name: ["VerifiableCredential", name]
                 ),

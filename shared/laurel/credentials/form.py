@@ -5,7 +5,7 @@ credential an Open Badge is a question of its own (`open_badges`), so that a cre
 for not being one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,10 @@ from laurel.credentials.values import is_absolute_iri, parse_datetime, pointer
 _MAX_STATUS_ENTRIES = 8
 # VC Data Model 2.0 §4.4 "types": the members whose objects say which specification they follow.
 _TYPED = ("credentialStatus", "termsOfUse", "evidence", "refreshService", "credentialSchema", "confidenceMethod")
-_DATES = {CREDENTIALS_V1: ("issuanceDate", "expirationDate"), CREDENTIALS_V2: ("validFrom", "validUntil")}
+_BASES = (CREDENTIALS_V1, CREDENTIALS_V2)
+# VC Data Model 2.0 §4.9 and 1.1 §4.5, §4.6.
+_BEGINS = ("validFrom", "issuanceDate")
+_ENDS = ("validUntil", "expirationDate")
 
 
 def check_form(document: Any) -> None:
@@ -61,7 +64,7 @@ def check_base(document: Any, kind: str) -> str:
     check_size(document)
     # VC Data Model 2.0 §4.3: an ordered list whose first item is the base context.
     declared = document.get("@context")
-    if not isinstance(declared, list) or not declared or declared[0] not in tuple(_DATES):
+    if not isinstance(declared, list) or not declared or declared[0] not in _BASES:
         raise MalformedCredential(f"@context must be a list that begins with {CREDENTIALS_V2}.", pointer="/@context")
     # Before the terms, which are defined by the types: a missing type would make each of them look misspelt.
     if kind not in types_of(document):
@@ -93,22 +96,26 @@ def _party(document: Mapping[str, Any], role: str) -> str:
 
 
 def validity(document: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-    """From when and until when the credential is valid, as far as it says so. Raises MalformedCredential."""
-    declared = document.get("@context")
-    first = declared[0] if isinstance(declared, list) and declared else None
-    names = _DATES[CREDENTIALS_V1 if first == CREDENTIALS_V1 else CREDENTIALS_V2]
-    begins, ends = (_moment(document, name) for name in names)
+    """From when and until when the credential is valid, as far as it says so. Raises MalformedCredential.
+
+    The dates of both data models count, whichever the contexts begin with: signatures over RDF do not cover contexts,
+    so under another base context a date would stand there, signed and overlooked.
+    """
+    begins = max(_moments(document, _BEGINS), default=None)
+    ends = min(_moments(document, _ENDS), default=None)
     # VC Data Model 2.0 §4.9: they may be the same moment.
-    if begins is not None and ends is not None and ends < begins:
-        raise MalformedCredential(f"{names[1]} must not be earlier than {names[0]}.", pointer=f"/{names[1]}")
-    return begins, ends
+    if begins is not None and ends is not None and ends[0] < begins[0]:
+        raise MalformedCredential(f"{ends[1]} must not be earlier than {begins[1]}.", pointer=f"/{ends[1]}")
+    return begins and begins[0], ends and ends[0]
 
 
-def _moment(document: Mapping[str, Any], name: str) -> datetime | None:
-    if name not in document:
-        return None
+def _moments(document: Mapping[str, Any], names: Iterable[str]) -> list[tuple[datetime, str]]:
+    return [(_moment(document[name], name), name) for name in names if name in document]
+
+
+def _moment(value: Any, name: str) -> datetime:
     try:
-        return parse_datetime(document[name])
+        return parse_datetime(value)
     except ValueError as error:
         raise MalformedCredential(f"{name} is {error}.", pointer=f"/{name}") from error
 

@@ -30,6 +30,12 @@ _BEYOND_BMP_ORDER = re.compile(r"[\ue000-\U0010ffff]")
 _MAX_SAFE_INTEGER = 2**53 - 1
 _STRING = "http://www.w3.org/2001/XMLSchema#string"
 _DOUBLE = "http://www.w3.org/2001/XMLSchema#double"
+_NATIVE_TYPES = {
+    bool: "http://www.w3.org/2001/XMLSchema#boolean",
+    int: "http://www.w3.org/2001/XMLSchema#integer",
+    float: _DOUBLE,
+}
+_CREDENTIALS = "https://www.w3.org/2018/credentials#"
 _VALUE_KEYWORDS = {"@value", "@type", "type", "@language", "@direction"}
 
 
@@ -51,7 +57,7 @@ def check_terms(document: Mapping[str, Any], *, rdf: bool = True) -> None:
     """
     declared = _declared_contexts(document)
     _check_proof_contexts(document, declared)
-    walk = _Walk(rdf)
+    walk = _Walk(rdf, document.get("id", document.get("@id")) if rdf else None)
     walk.node(document, walk.root(declared), ())
 
 
@@ -78,10 +84,14 @@ def _check_proof_contexts(document: Mapping[str, Any], declared: list[Any]) -> N
 
 
 class _Walk:
-    """One walk over a document. `active` is always the context before type-scoped ones, `typed` the one after."""
+    """One walk over a document. `active` is always the context before type-scoped ones, `typed` the one after.
 
-    def __init__(self, rdf: bool) -> None:
+    `subject` is the id of the document where it is signed as RDF, and so of whatever in it has the same id.
+    """
+
+    def __init__(self, rdf: bool, subject: Any) -> None:
         self.rdf = rdf
+        self.subject = subject
         self.references = 0
         self.definitions = 0
 
@@ -120,8 +130,9 @@ class _Walk:
             _refuse(f"The document is nested deeper than {MAX_NESTING} levels.", path)
         if path and "@context" in node:
             active = self.local(active, node["@context"], (*path, "@context"))
-        typed = active.with_types(_types(node, active, path))
+        typed = self.typed(node, active, path)
         terms = typed.terms
+        is_subject = bool(path) and self.subject is not None and node.get("id", node.get("@id")) == self.subject
         meanings: set[str] = set()
         for name, value in node.items():
             here = (*path, name)
@@ -130,10 +141,27 @@ class _Walk:
                 # A signature over RDF does not say which of the two names a value stood under.
                 _refuse("Another member of the object has the same meaning; keep one of them.", here)
             meanings.add(term.id)
+            if is_subject and term.id.startswith(_CREDENTIALS):
+                # RDF knows one thing by one id: what is signed at the top could stand here, where nobody looks for it.
+                _refuse("This is said of the credential itself, by its id; it belongs at the top.", here)
             if term.id == "@id":
                 _check_iri(value, typed, here)
             elif term.id[0] != "@":
                 self.member(value, name, term, typed, active, here)
+
+    def typed(self, node: Mapping[str, Any], active: ActiveContext, path: Path) -> ActiveContext:
+        """`active` with the contexts of the node's types on top, as the RDF parser takes them where RDF is signed."""
+        types = _types(node, active, path)
+        typed = active.with_types(types)
+        scoped = [name for name in types if name in active.terms and active.terms[name].scope is not ABSENT]
+        if not self.rdf or len(scoped) < 2:
+            return typed
+        # pyoxigraph takes the last one only, and drops without a word what the others define (API §5.1.2 step 11).
+        parsed = active.with_types((scoped[-1],))
+        for name in node:
+            if parsed.terms.get(name) != typed.terms.get(name):
+                _refuse("The members of objects of these several types cannot be signed as RDF here.", (*path, name))
+        return parsed
 
     def member(
         self, value: Any, name: str, term: Term, typed: ActiveContext, active: ActiveContext, path: Path
@@ -200,7 +228,7 @@ class _Walk:
         datatype = typed.expand(name) if isinstance(name, str) else None
         if datatype is None or not is_absolute_iri(datatype):
             _refuse("The type of a value must be a term or an absolute IRI.", here)
-        if datatype in (term.type, _STRING):
+        if datatype in (term.type, _STRING) or (self.rdf and datatype == _native_type(plain)):
             _refuse("The value has this type of itself; write it bare.", path)
         return self.literal(plain, datatype, (*path, "@value"))
 
@@ -308,6 +336,12 @@ def _check_vocabulary(value: Any, active: ActiveContext, path: Path) -> None:
     known = active.expand(value) if isinstance(value, str) else None
     if known is None or known.startswith("@"):
         _refuse(f"No context defines the value {str(value)[:100]!r} here.", path)
+
+
+def _native_type(value: Any) -> str | None:
+    """The datatype of a JSON value that has one of itself (JSON-LD API §8.6); a number that is whole is an integer."""
+    kind = int if isinstance(value, float) and value.is_integer() else type(value)
+    return _NATIVE_TYPES.get(kind)
 
 
 def _check_number(value: float, path: Path) -> None:
