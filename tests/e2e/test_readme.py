@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,10 @@ import httpx
 import pytest
 
 from laurel_local.processes import can_bind
+from support.stacks import staying_up
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("apache_kafka")]
+pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("apache_kafka", "ports")]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -28,49 +26,32 @@ PORTS = (8000, 8010, 8020, 8030, 8024, 8025, 9017, 9092, 9093)
 ADDRESS = "CREDENTIAL-ADDRESS"
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """The files of the project as a clone would hold them."""
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the project as a clone would hold them; the first command that is run installs."""
+    clone = tmp_path_factory.mktemp("readme") / "laurel"
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, check=True,
     ).stdout  # fmt: skip
     for name in listed.decode().split("\0"):
         if name and (ROOT / name).is_file():
-            target = tmp_path / "laurel" / name
+            target = clone / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target)
-    return tmp_path / "laurel"
+    return clone
 
 
-@contextmanager
-def staying_up(command: str, checkout: Path) -> Iterator[None]:
-    """Run a command of the README until it says that it is up; afterwards, press Ctrl-C."""
+@pytest.fixture
+def ports() -> None:
+    """README's commands use fixed ports."""
     busy = [port for port in PORTS if not can_bind(port)]
     assert not busy, f"README's commands use fixed ports, and something else has {busy}: end it first"
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    with subprocess.Popen(
-        ["bash", "-c", command], cwd=checkout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        start_new_session=True, env=environment | {"PYTHONUNBUFFERED": "1"},
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "Up until Ctrl-C" in line:
-                break
-        else:
-            raise AssertionError("".join(said))
-        try:
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGINT)
-            process.communicate(timeout=120)
 
 
 def test_the_demo_runs(checkout: Path) -> None:
     assert BLOCKS[0] == "make demo\n"
-    with staying_up(BLOCKS[0], checkout):
+    with staying_up(["bash", "-c", BLOCKS[0]], checkout):
         assert (checkout / "var/demo/summary.json").exists()
 
 
@@ -97,7 +78,7 @@ async def test_a_partner_gets_a_first_credential_and_an_employer_sees_it_fall(ch
         listed: list[dict[str, Any]] = (await mailbox.get("/messages")).json()
         return listed
 
-    with staying_up(up, checkout):
+    with staying_up(["bash", "-c", up], checkout):
         async with mailbox:
             published = run(publish)
             assert published.returncode == 0, published.stdout + published.stderr

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +12,7 @@ import pytest
 
 from laurel_local.consortium import load_or_make
 from laurel_local.processes import can_bind, free_port
+from support.stacks import staying_up
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("apache_kafka")]
@@ -22,22 +20,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("apache_kafka")]
 
 @contextmanager
 def up(directory: Path, first_port: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "laurel_local.up", "--directory", str(directory), "--first-port", str(first_port)]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "Up until Ctrl-C" in line:
-                break
-        else:
-            raise AssertionError("".join(said))
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=120)
+    arguments = ["--directory", str(directory), "--first-port", str(first_port)]
+    with staying_up([sys.executable, "-m", "laurel_local.up", *arguments], directory) as process:
+        yield
     assert process.returncode == 0
 
 
