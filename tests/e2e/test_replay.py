@@ -5,6 +5,7 @@ The handlers are found by what the services wire, so a new one is tested without
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,14 @@ from laurel.runtime.record import read_event
 from laurel.runtime.settings import KafkaSettings
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
-from support.log import publish, read_topic
-from support.system import System, builders, running
+from support.log import publish, read_topic, read_topics
+from support.system import LIST_INTERVAL_SECONDS, System, builders, running
 from support.waiting import eventually
 from support.wishes import URN, wish
 from support.world import World
 
-Published = set[tuple[bytes | None, bytes, bytes | None]]
+Events = dict[str, set[tuple[bytes | None, bytes, bytes | None]]]
+State = dict[str, list[dict[str, Any]]]
 Wired = list[tuple[str, Topic, Handler]]
 
 
@@ -55,14 +57,12 @@ def wired(monkeypatch: pytest.MonkeyPatch) -> Wired:
     return found
 
 
-async def published(settings: KafkaSettings) -> dict[str, Published]:
+async def published(settings: KafkaSettings) -> Events:
     """All that is on the topics, as key, event id and body. Heartbeats are not what handlers publish."""
-    found: dict[str, Published] = {}
-    for topic in TOPICS:
-        records = await read_topic(settings, topic)
-        events = [record for record in records if not _is_heartbeat(record)]
-        found[topic.name] = {(each.key, dict(each.headers)["ce_id"], each.value) for each in events}
-    return found
+    return {
+        name: {(each.key, dict(each.headers)["ce_id"], each.value) for each in records if not _is_heartbeat(each)}
+        for name, records in (await read_topics(settings, TOPICS)).items()
+    }
 
 
 def _is_heartbeat(record: Any) -> bool:
@@ -70,7 +70,7 @@ def _is_heartbeat(record: Any) -> bool:
     return read is not None and isinstance(read[1], StatusHeartbeat)
 
 
-def state(database: EmbeddedDatabase, prefix: str) -> dict[str, list[Any]]:
+def state(database: EmbeddedDatabase, prefix: str) -> State:
     """Every document of every database that the services own."""
     client: MongoClient[dict[str, Any]] = MongoClient(database.url)
     try:
@@ -86,7 +86,7 @@ def state(database: EmbeddedDatabase, prefix: str) -> dict[str, list[Any]]:
 
 async def live_through_it(system: System, settings: KafkaSettings, world: World, mailbox: Mailbox) -> None:
     """A catalog, good and bad completions, a duplicate, a revocation, and a credential that is asked for and
-    suspended, until all of it has settled."""
+    suspended, until what follows from it is out."""
     await system.apply_catalog(world)
     now = utc_now()
     good = [world.completion(f"e{number}", learner=number, completed_at=now) for number in range(6)]
@@ -120,19 +120,22 @@ async def live_through_it(system: System, settings: KafkaSettings, world: World,
         return any(read is not None and read[1].version >= 2 for read in held)  # type: ignore[attr-defined]
 
     await eventually(list_is_out, what="the list with the revocation")
-    await settled(settings)
 
 
-async def settled(settings: KafkaSettings) -> None:
-    """Until two looks at the topics, with time between for a publish, show the same."""
-    last: dict[str, Published] | None = None
+async def settled(settings: KafkaSettings, database: EmbeddedDatabase, prefix: str) -> tuple[Events, State]:
+    """What is on the topics and in the databases, once it has been the same for ten rounds of the lists' loop."""
+    clock = asyncio.get_running_loop().time
+    last: tuple[Events, State] | None = None
+    since = 0.0
 
-    async def same_as_before() -> bool:
-        nonlocal last
-        before, last = last, await published(settings)
-        return before == last
+    async def quiet() -> tuple[Events, State] | None:
+        nonlocal last, since
+        look = await published(settings), state(database, prefix)
+        if look != last:
+            last, since = look, clock()
+        return look if clock() - since >= 10 * LIST_INTERVAL_SECONDS else None
 
-    await eventually(same_as_before, what="quiet topics")
+    return await eventually(quiet, what="quiet topics and databases")
 
 
 async def test_every_handler_run_again_leaves_state_and_published_bytes_as_they_were(
@@ -142,6 +145,7 @@ async def test_every_handler_run_again_leaves_state_and_published_bytes_as_they_
     builds = builders(kafka_settings, database.url, database_name, mailbox, world, tmp_path)
     async with running(builds) as system:
         await live_through_it(system, kafka_settings, world, mailbox)
+        await settled(kafka_settings, database, database_name)
     wired.clear()
     before_events, before_state = await published(kafka_settings), state(database, database_name)
     assert all(before_events[topic.name] for topic in (CREDENTIALS, RECIPIENTS, REJECTED_COMPLETIONS, STATUS_LISTS))
@@ -151,9 +155,9 @@ async def test_every_handler_run_again_leaves_state_and_published_bytes_as_they_
         for service, topic, handler in list(wired):
             for records in batches(await read_topic(kafka_settings, topic)):
                 await handler(records)
-            await settled(kafka_settings)
-            assert await published(kafka_settings) == before_events, f"{service} on {topic.name} published otherwise"
-            assert state(database, database_name) == before_state, f"{service} on {topic.name} changed its state"
+            after_events, after_state = await settled(kafka_settings, database, database_name)
+            assert after_events == before_events, f"{service} on {topic.name} published otherwise"
+            assert after_state == before_state, f"{service} on {topic.name} changed its state"
     assert len(mailbox.messages()) == 7
 
 

@@ -26,6 +26,7 @@ from support.world import World
 
 ADMIN_TOKEN = "an-admin-token-for-tests-0123456789abcdef"
 VC_API_TOKEN = "a-vc-api-token-for-tests-0123456789abcdef"
+LIST_INTERVAL_SECONDS = 0.1
 MASTER_KEY = "a-master-key-for-tests-0123456789abcdefgh"
 
 
@@ -84,7 +85,7 @@ def builders(
     mongo: dict[str, Any] = {"mongo_url": mongo_url}
     issuer_settings = issuer.config.IssuerSettings(
         **common, **mongo, mongo_database=f"{name}-issuer", master_key=MASTER_KEY, signing_keys_file=keys,
-        status_list_interval_seconds=0.1, vc_api_token=VC_API_TOKEN,
+        status_list_interval_seconds=LIST_INTERVAL_SECONDS, vc_api_token=VC_API_TOKEN,
     )  # fmt: skip
     registry_settings = registry.config.RegistrySettings(
         **common, **mongo, mongo_database=f"{name}-registry", admin_token=ADMIN_TOKEN, heartbeat_seconds=0.2
