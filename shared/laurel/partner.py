@@ -198,7 +198,11 @@ def _array(text: bytes) -> Iterator[tuple[int, bytes | Rejected]]:
         yield error.lineno, Rejected(Code.MALFORMED_EVENT, "", f"The file is not a JSON array: {error.msg}.")
         return
     for number, item in enumerate(items, 1):
-        entry = orjson.dumps(item)
+        try:
+            entry = orjson.dumps(item)
+        except orjson.JSONEncodeError:  # it reads deeper than it writes
+            yield number, Rejected(Code.MALFORMED_EVENT, "", "The item is nested too deeply: send flat JSON.")
+            continue
         yield number, entry if len(entry) <= EVENT_SIZE_LIMIT else _too_large("item", EVENT_SIZE_LIMIT)
 
 

@@ -67,11 +67,12 @@ def read(body: bytes, addresses: Addresses) -> Requested:
     if "proof" in credential:
         raise ProofError("The credential has a proof already: send it without.", pointer="/proof",
                          code="PROOF_GENERATION_ERROR")  # fmt: skip
-    if len(orjson.dumps(credential)) > SIZE_LIMIT:
+    lint_generic({"id": VC_API, **credential})  # where it has no id, it will have one
+    content = orjson.dumps(credential, option=orjson.OPT_SORT_KEYS)
+    if len(content) > SIZE_LIMIT:
         raise Rejected(Code.BODY_TOO_LARGE, "/credential", f"The credential is over {SIZE_LIMIT} bytes: refer to what "
                        "is large instead of including it.")  # fmt: skip
-    lint_generic({"id": VC_API, **credential})  # where it has no id, it will have one
-    digest = sha256(orjson.dumps(credential, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    digest = sha256(content).hexdigest()
     return Requested(credential, issuer_id(credential), _named(credential, addresses), digest)
 
 

@@ -144,10 +144,12 @@ async def _verify(text: bytes, allow_local: bool, options: dict[str, str]) -> di
 
 
 def _ask(verifier: str, text: bytes, options: dict[str, str]) -> dict[str, Any]:
+    from laurel.credentials.documents import check_size  # noqa: PLC0415
     from laurel.credentials.secured import is_presentation, parsed  # noqa: PLC0415
 
     try:
         document = parsed(text)
+        check_size(document)
     except CredentialError as error:
         raise WrongUse(f"No verifier can be asked about it: {error.detail}") from None
     what, path = ("verifiablePresentation", "/presentations/verify") if is_presentation(text) else (

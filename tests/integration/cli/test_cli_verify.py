@@ -267,3 +267,13 @@ def test_a_verifier_that_makes_no_sense_is_not_believed(
     assert run("verify", file, "--verifier", site.url).code == 3
     assert run("verify", file, "--verifier", "http://127.0.0.1:9").code == 3
     assert run("verify", file, "--verifier", "http://[x").code == 2
+
+
+def test_no_verifier_is_asked_about_what_cannot_be_sent_to_it(run: Run, site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "badge.json"
+    for text in ("{", '{"a":' * 300 + "1" + "}" * 300):
+        file.write_text(text)
+        ran = run("verify", file, "--verifier", site.url)
+        assert ran.code == 2
+        assert "No verifier can be asked" in ran.err
+    assert site.requests == []

@@ -51,6 +51,13 @@ def test_the_same_credential_in_another_order_is_the_same_request() -> None:
     assert read(body(GOOD), WORLD.addresses).digest != read(body({**GOOD, "name": "x"}), WORLD.addresses).digest
 
 
+def test_a_credential_nested_deeper_than_any_is_refused() -> None:
+    nested = b'{"a":' * 300 + b"1" + b"}" * 300
+    deep = body({**GOOD, "evidence": "HERE"}).replace(b'"HERE"', nested)
+    with pytest.raises(CredentialError, match="Recursion limit"):
+        read(deep, WORLD.addresses)
+
+
 def test_without_an_id_the_address_is_the_id() -> None:
     unnamed = {name: value for name, value in GOOD.items() if name != "id"}
     wish = read(body(unnamed), WORLD.addresses)

@@ -101,6 +101,12 @@ def test_a_broken_array_is_one_finding(tmp_path: Path) -> None:
     assert "not a JSON array" in finding.detail
 
 
+def test_an_item_nested_too_deeply_is_a_finding_like_others(tmp_path: Path) -> None:
+    found = list(read_events(written(tmp_path / "f", f"[{'[' * 300}{']' * 300},", f"{json.dumps(entry('good'))}]")))
+
+    assert [type(each) for each in found] == [Finding, Completion]
+
+
 def test_an_array_may_not_be_endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("laurel.partner.ARRAY_SIZE_LIMIT", 1000)
 
