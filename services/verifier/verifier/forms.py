@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from laurel.credentials.report import Outcome, Reason
-from laurel.runtime.web import PROBLEM
+from laurel.runtime import openapi
 
 _TEXT = {"type": "string"}
 _TEXT_OR_NONE = {"type": ["string", "null"]}
@@ -49,25 +49,19 @@ _ANSWER_ON_PRESENTATION: dict[str, Any] = {
     "required": [*_ANSWER["required"], "credentials"],
     "properties": _ANSWER["properties"] | {"credentials": {"type": "array", "items": _REPORT}},
 }
-_REFUSAL = {
-    "type": "object",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": dict.fromkeys(("type", "title", "code", "pointer", "detail"), _TEXT)
-    | {"status": {"type": "integer"}},
-}
 
 
-def _answers(answer: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-    refusal = {PROBLEM: {"schema": _REFUSAL}}
-    return {
-        200: {"description": "What was found, good or bad.", "content": {"application/json": {"schema": answer}}},
-        400: {
-            "description": "It is no credential of that issuer: malformed, altered or forged; or the body is wrong.",
-            "content": {"application/json": {"schema": answer}, **refusal},
-        },
-        413: {"description": "The body is too large.", "content": refusal},
-        503: {"description": "The verifier is not ready, or has too much to do: try again soon.", "content": refusal},
-    }
+def _answers(schema: openapi.Schema) -> openapi.Responses:
+    refusals = openapi.problems(
+        {
+            400: "It is no credential of that issuer: malformed, altered or forged; or the body is wrong.",
+            413: "The body is too large.",
+            503: "The verifier is not ready, or has too much to do: try again soon.",
+        }
+    )
+    found = openapi.answer("What was found, good or bad.", "application/json", schema=schema)
+    refusals[400]["content"] = found["content"] | refusals[400]["content"]  # a report, or that there is none
+    return {200: found, **refusals}
 
 
 ANSWERS = _answers(_ANSWER)
@@ -90,4 +84,4 @@ def body(name: str) -> dict[str, Any]:
             },
         },
     }
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return openapi.body(schema)
