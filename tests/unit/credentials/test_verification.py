@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from laurel.credentials import jws
 from laurel.credentials.baking import bake
+from laurel.credentials.contexts import CREDENTIALS_V2
 from laurel.credentials.enveloping import envelope
 from laurel.credentials.errors import StatusListError, Unavailable
 from laurel.credentials.jwt import sign_open_badge_jwt, sign_vc_jwt
@@ -242,6 +244,20 @@ async def test_a_retired_key_verifies_what_it_signed_before(
     verification = await verify(signed, sources, NOW)
     assert codes(verification)["key"] == "KEY_RETIRED"
     assert reasons(verification)["key"] == "untrusted issuer"
+    assert verification.outcome is Outcome.invalid
+
+
+async def test_a_retired_key_verifies_nothing_that_does_not_say_when_it_was_signed(
+    key: SigningKey, method: VerificationMethod
+) -> None:
+    retired = MemorySources({METHOD: replace(method, revoked=NOW)})
+    header = {"typ": "vc+jwt", "kid": METHOD}
+    document = {
+        "@context": [CREDENTIALS_V2], "type": ["VerifiableCredential"], "issuer": method.controller,
+        "credentialSubject": {"id": "urn:x"},
+    }  # fmt: skip
+    verification = await verify(jws.write(header, document, key), retired, NOW)
+    assert codes(verification)["key"] == "KEY_RETIRED"
     assert verification.outcome is Outcome.invalid
 
 
