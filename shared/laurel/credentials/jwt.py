@@ -21,7 +21,7 @@ from laurel.credentials import jws
 from laurel.credentials.contexts import CREDENTIALS_V1
 from laurel.credentials.documents import check_size
 from laurel.credentials.errors import MalformedCredential, ProofError
-from laurel.credentials.form import holder_id, issuer_id, validity
+from laurel.credentials.form import holder_id, issuer_id, types_of, validity
 from laurel.credentials.jws import Jws
 from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.values import format_datetime, is_absolute_iri
@@ -141,7 +141,7 @@ def verify_signature(decoded: DecodedJwt, method: VerificationMethod) -> None:
     """Raise ProofError unless the token was signed by the key of `method`, in the one way in which that key signs.
 
     A retired key (`method.revoked`) verifies what it signed before its retirement, by `iat`, and nothing after.
-    Whether `method` belongs to the signer, and `check_times`, are the caller's to ask.
+    Whether `method` belongs to the signer, and the token's `nbf` and `exp`, are the caller's to check.
     """
     if decoded.verification_method not in (None, method.id):
         raise ProofError("The token names another key than the one at hand (its header's kid).")
@@ -161,20 +161,6 @@ def verify_signature(decoded: DecodedJwt, method: VerificationMethod) -> None:
         raise ProofError(
             "The signature does not match: the token was changed after it was signed, or another key signed it."
         )
-
-
-def check_times(decoded: DecodedJwt, now: datetime) -> None:
-    """Raise ProofError before the token's `nbf` and from its `exp` on (RFC 7519 §4.1.4, §4.1.5).
-
-    With Open Badges they are the validity of the credential, which has a step of its own; otherwise they are the
-    signature's.
-    """
-    if decoded.profile is Profile.OPEN_BADGE:
-        return
-    if decoded.expires is not None and decoded.expires <= now:
-        raise ProofError(f"The signature expired on {format_datetime(decoded.expires)}.", pointer="/exp")
-    if decoded.not_before is not None and decoded.not_before > now:
-        raise ProofError(f"The signature counts only from {format_datetime(decoded.not_before)} on.", pointer="/nbf")
 
 
 def _sign(profile: Profile, document: Document, claims: Document, key: SigningKey, named: Document) -> str:
@@ -204,7 +190,7 @@ def _profile(header: Mapping[str, Any], claims: Document) -> Profile:
         profile = Profile(kind)
     elif "typ" not in header and "nbf" not in claims and "vc" not in claims:
         # VC-JOSE-COSE only recommends a typ, and Open Badges demand nbf.
-        profile = Profile.VC
+        profile = Profile.VP if "VerifiablePresentation" in types_of(claims) else Profile.VC
     elif "typ" not in header or kind == "jwt":
         profile = Profile.OPEN_BADGE
     else:

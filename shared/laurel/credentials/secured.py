@@ -36,6 +36,10 @@ class Signature(Protocol):
         """When it was made, as far as it says so."""
 
     @property
+    def begins(self) -> datetime | None:
+        """From when on it counts, if not at once."""
+
+    @property
     def expires(self) -> datetime | None:
         """From when on it no longer counts, if ever."""
 
@@ -83,6 +87,10 @@ class EmbeddedProof:
         return self._moment("created")
 
     @property
+    def begins(self) -> None:
+        """A proof counts at once."""
+
+    @property
     def expires(self) -> datetime | None:
         """From when on it no longer counts, if ever."""
         return self._moment("expires")
@@ -126,6 +134,11 @@ class Token:
     def created(self) -> datetime | None:
         """When it was made, as far as it says so."""
         return self.decoded.issued
+
+    @property
+    def begins(self) -> datetime | None:
+        """From when on it counts (RFC 7519 §4.1.5); an Open Badges JWT says there from when on the badge is valid."""
+        return None if self.decoded.profile is Profile.OPEN_BADGE else self.decoded.not_before
 
     @property
     def expires(self) -> datetime | None:

@@ -173,6 +173,9 @@ def _proof(signature: Signature, method: VerificationMethod, now: datetime, expe
         signature.check(method)
     except CredentialError as error:
         return bad("proof", error, Reason.altered)
+    if signature.begins is not None and signature.begins > now:
+        detail = f"The signature counts only from {format_datetime(signature.begins)} on."
+        return Step("proof", Outcome.invalid, "PROOF_VERIFICATION_ERROR", detail, Reason.not_yet_valid)
     if signature.expires is not None and signature.expires <= now:
         detail = f"The proof expired on {format_datetime(signature.expires)}; ask the issuer for a new one."
         return Step("proof", Outcome.invalid, "PROOF_VERIFICATION_ERROR", detail, Reason.expired)

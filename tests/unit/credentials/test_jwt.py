@@ -22,7 +22,6 @@ from laurel.credentials.form import check_form
 from laurel.credentials.jwt import (
     DecodedJwt,
     Profile,
-    check_times,
     decode,
     sign_open_badge_jwt,
     sign_vc_jwt,
@@ -388,16 +387,11 @@ def test_claims_of_a_vc_jwt_are_about_the_signature() -> None:
     claims = {"exp": until.timestamp(), "nbf": CREATED.timestamp() + 0.5, "jti": "urn:x:1", "sub": "urn:x:2"}
     decoded = holds(theirs({"typ": "vc+jwt"}, build_badge() | claims, key), key)
     assert decoded.document == build_badge()
-    check_times(decoded, until - timedelta(seconds=1))
-    with pytest.raises(ProofError, match="expired on 2026-03-02T09:30:00Z"):
-        check_times(decoded, until)
-    with pytest.raises(ProofError, match="only from"):
-        check_times(decoded, CREATED)
+    assert (decoded.not_before, decoded.expires) == (CREATED + timedelta(seconds=0.5), until)
 
 
 def test_the_times_of_an_open_badges_jwt_are_the_credentials() -> None:
     decoded = decode(theirs({"typ": "JWT"}, claims_of(build_badge())))
-    check_times(decoded, datetime(2040, 1, 1, tzinfo=UTC))
     assert decoded.expires == datetime(2029, 3, 1, tzinfo=UTC)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from laurel.credentials import jws
 from laurel.credentials.contexts import CREDENTIALS_V2
 from laurel.credentials.dids import did_key
 from laurel.credentials.keys import SigningKey, VerificationMethod
@@ -100,6 +101,22 @@ async def test_the_holder_is_whose_key_it_is(signed: Document, sources: MemorySo
 async def test_a_proof_made_to_assert_is_not_one_to_authenticate(signed: Document, sources: MemorySources) -> None:
     verification = await check(presentation(signed, purpose="assertionMethod"), sources)
     assert codes(verification) == {"proof": "PROOF_VERIFICATION_ERROR"}
+
+
+def as_jwt(header: Document, **claims: Any) -> str:
+    document = {"@context": [CREDENTIALS_V2], "type": ["VerifiablePresentation"], "holder": DID}
+    return jws.write({"kid": KEY, **header}, document | claims, HOLDER)
+
+
+# VC-JOSE-COSE 1.0 §3.1.2 only recommends the typ.
+@pytest.mark.parametrize("header", [{"typ": "vp+jwt"}, {}])
+@pytest.mark.parametrize("audience", [ASKED.domain, [ASKED.domain, "other.example"]])
+async def test_one_that_is_a_jwt(signed: Document, sources: MemorySources, header: Document, audience: Any) -> None:
+    token = as_jwt(header, verifiableCredential=[signed], aud=audience, nonce=ASKED.challenge)
+    assert (await check(token, sources)).outcome is Outcome.valid
+    assert codes(await check(token, sources, Expected("other.test", ASKED.challenge))) == {
+        "proof": "INVALID_DOMAIN_ERROR"
+    }
 
 
 async def test_one_that_was_changed(signed: Document, sources: MemorySources) -> None:

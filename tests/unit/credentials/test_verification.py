@@ -373,6 +373,17 @@ async def test_a_jwt_is_verified_as_an_embedded_proof_is(
     assert (await verify(given(token), sources, NOW)).outcome is Outcome.invalid
 
 
+async def test_a_jwt_counts_from_its_nbf_until_its_exp(
+    badge: Build, key: SigningKey, method: VerificationMethod, sources: Sources
+) -> None:
+    day = timedelta(days=1)
+    claims = {"nbf": (NOW + day).timestamp(), "exp": (NOW + 2 * day).timestamp()}
+    token = jws.write({"typ": "vc+jwt", "kid": method.id}, badge() | claims, key)
+    early, due, late = [await verify(token, sources, NOW + days * day) for days in (0, 1, 2)]
+    assert (reasons(early)["proof"], reasons(late)["proof"]) == ("not yet valid", "expired")
+    assert due.outcome is Outcome.valid
+
+
 async def test_a_key_that_a_jwt_brings_along_counts_if_the_issuer_lists_it(
     badge: Build, key: SigningKey, sources: Sources
 ) -> None:
