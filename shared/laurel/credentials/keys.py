@@ -86,11 +86,6 @@ class PublicKey:
             _curve_point(self.raw, self.type)
 
     @classmethod
-    def from_raw(cls, raw: bytes, type: KeyType = KeyType.ED25519) -> "PublicKey":  # noqa: A002
-        """The key of that type with these bytes. Raises KeyResolutionError."""
-        return cls(bytes(raw), type)
-
-    @classmethod
     def from_multibase(cls, multibase: str) -> "PublicKey":
         """The key a Multikey (`z6Mk…` Ed25519, `zDn…` P-256, `z82…` P-384) holds. Raises KeyResolutionError."""
         for key_type, kind in _KINDS.items():

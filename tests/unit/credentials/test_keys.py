@@ -40,7 +40,7 @@ def test_signatures_are_those_of_another_implementation(seed: bytes, data: bytes
     assert key.public.verify(key.sign(data), data)
     assert not key.public.verify(key.sign(data), data + b"x")
     assert not key.public.verify(key.sign(data)[:-1], data)
-    assert PublicKey.from_multibase(key.public.to_multibase()) == PublicKey.from_raw(key.public.raw)
+    assert PublicKey.from_multibase(key.public.to_multibase()) == PublicKey(key.public.raw)
 
 
 def test_no_text_form_shows_the_secret() -> None:
@@ -80,7 +80,7 @@ def test_a_malformed_secret_is_not_repeated() -> None:
 
 def test_keys_of_another_length_are_refused() -> None:
     with pytest.raises(KeyResolutionError, match="32 bytes, not 31"):
-        PublicKey.from_raw(b"x" * 31)
+        PublicKey(b"x" * 31)
     with pytest.raises(KeyResolutionError, match="32 bytes, not 33"):
         SigningKey.from_seed(b"x" * 33)
 
