@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from laurel.contracts.base import Contract, Moment
 from laurel.contracts.operations import Occasion
-from laurel.runtime.web import require_token
+from laurel.runtime import openapi
+from laurel.runtime.web import answer_when_away, require_token
 from notifier.config import NotifierSettings
 from notifier.domain import Delivery, DeliveryState, Missing, Outcome, Recipient, masked
 from notifier.store import Store
@@ -44,11 +45,21 @@ class DeliveriesShown(Contract):
     deliveries: tuple[DeliveryShown, ...]
 
 
+_REFUSALS = openapi.problems(
+    {
+        400: "A parameter is not right.",
+        401: "The token is missing or wrong.",
+        503: "The database does not answer: try again.",
+    }
+)
+
+
 def router(store: Store, settings: NotifierSettings) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["deliveries"])
+    routes = APIRouter(tags=["deliveries"], dependencies=[Depends(answer_when_away)])
 
-    @routes.get("/deliveries", summary="What became of notifications", response_model_exclude_none=True)
+    @routes.get("/deliveries", summary="What became of notifications", response_model_exclude_none=True,
+                responses=_REFUSALS)  # fmt: skip
     async def deliveries(
         request: Request,
         credential: Annotated[str | None, Query(max_length=500)] = None,

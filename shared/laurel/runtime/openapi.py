@@ -58,7 +58,7 @@ def complete(app: FastAPI) -> None:
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             for operations in document["paths"].values():
                 for operation in operations.values():
-                    # What FastAPI would answer to a parameter that is not right. Ours are all texts, so it never does.
+                    # What FastAPI would answer to what is not right; `web` answers 400.
                     if "HTTPValidationError" in str(operation["responses"].get("422", "")):
                         del operation["responses"]["422"]
             schemas |= {"Problem": _PROBLEM_SCHEMA} | _lifted(document)

@@ -365,6 +365,7 @@ async def test_it_works_on_when_the_broker_comes_back(bench: Bench, mailbox: Mai
 
 async def test_the_delivery_log_is_for_operators(bench: Bench) -> None:
     app = build(bench.settings)
+    documented = (await get(app, "/openapi.json")).json()["paths"]
     for path, token, status in (
         ("/deliveries", None, 401),
         ("/deliveries", "wrong-token-0123456789-abcdefghijklm", 401),
@@ -377,6 +378,7 @@ async def test_the_delivery_log_is_for_operators(bench: Bench) -> None:
     ):
         answer = await get(app, path, token)
         assert answer.status_code == status, path
+        assert str(status) in documented[path.partition("?")[0]]["get"]["responses"], path
 
 
 async def test_the_delivery_log_shows_attempts_and_no_address(bench: Bench, mailbox: Mailbox) -> None:
