@@ -24,7 +24,7 @@ Path = tuple[str | int, ...]
 
 ABSENT: Any = object()
 _CONTAINERS = {"@set", "@list", "@graph"}
-_TYPE_KEYWORDS = {"@id", "@vocab", "@json", "@none"}
+_TYPE_KEYWORDS = {"@id", "@vocab", "@json"}
 _DEFINING = {"@id", "@type", "@container", "@context", "@language", "@direction", "@protected", "@prefix"}
 _ALIASES = {"id": "@id", "type": "@type"}
 _MAX_MEMO = 256
@@ -293,7 +293,7 @@ class _Definitions:
 
     def _type(self, name: Any, term: str) -> str | None:
         if isinstance(name, str) and name in _TYPE_KEYWORDS:
-            return None if name == "@none" else str(name)
+            return str(name)
         return self._iri(name, term)
 
     def _iri(self, name: Any, term: str) -> str:

@@ -120,6 +120,8 @@ class _Walk:
                 self.definitions += _definitions_in(entry, MAX_DEFINITIONS)
                 if self.definitions > MAX_DEFINITIONS:
                     _refuse(f"The document defines more than {MAX_DEFINITIONS} terms of its own.", here)
+                if self.rdf:
+                    _check_unscoped(entry, here)
                 active = active.with_definitions(entry, here, published=False)
             else:
                 _refuse("A context must be a URL or an object.", here)
@@ -277,6 +279,14 @@ class _Walk:
                 self.json_literal(item, (*path, index))
         elif value is not None:
             self.literal(value, None, path)
+
+
+def _check_unscoped(context: Mapping[str, Any], path: Path) -> None:
+    for name, definition in context.items():
+        if isinstance(definition, dict) and "@context" in definition:
+            # pyoxigraph departs from JSON-LD where they meet those of types, and drops members. The published contexts
+            # are held against another processor; no document's own could be.
+            _refuse("A definition with a context of its own cannot be signed as RDF here.", (*path, name))
 
 
 def _definitions_in(context: Mapping[str, Any], limit: int) -> int:
