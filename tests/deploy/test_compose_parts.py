@@ -17,7 +17,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.files import ROOT, compose, env_values
-from issuer.api import CompletionIn
+from issuer.intake import CompletionIn
 from issuer.signer import Signer
 from laurel.contracts.topics import TOPICS
 from laurel.runtime.kafka import provision

@@ -1,214 +1,21 @@
-"""The issuer's HTTP: partner intake. It vouches for the partner and publishes to the topic that partners use."""
+"""The issuer's HTTP for partners: reporting completions, and asking what would become of them."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from hashlib import sha256
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
-from opentelemetry.trace import SpanKind
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from issuer import domain
-from issuer.derivation import Derivation
-from laurel.contracts import signature
-from laurel.contracts.addresses import Addresses
-from laurel.contracts.base import Contract, Uri
+from issuer.dry_run import CompletionsForeseen, DryRun
+from issuer.intake import INTAKE_LIMIT, CompletionsIn, CompletionsTaken, Intake
 from laurel.contracts.catalog import PartnerPublished
-from laurel.contracts.completions import CompletionRecorded
-from laurel.contracts.errors import Code, Rejected, rejection_of
-from laurel.contracts.topics import COMPLETIONS, Message, message
+from laurel.contracts.errors import Code, Rejected
 from laurel.runtime import openapi, telemetry
-from laurel.runtime.catalog import CatalogView
-from laurel.runtime.clock import Clock
-from laurel.runtime.faults import is_transient
-from laurel.runtime.health import Health
-from laurel.runtime.kafka import Kafka
-from laurel.runtime.web import bearer_of, json_body
+from laurel.runtime.web import answer_when_away, json_body
 
-INTAKE_LIMIT = 500
-PUBLISH_SECONDS = 20.0
-
-
-class CompletionIn(Contract):
-    """One completion to be taken in. `id` is the partner's own id for it: sending the same again changes nothing."""
-
-    id: Annotated[str, Field(min_length=1, max_length=200)]
-    """The partner's own id for this completion."""
-    source: Uri | None = None
-    """Which of the partner's sources it comes from; absent: the first one in the catalog."""
-    data: CompletionRecorded
-    """What was completed, and by whom."""
-
-
-def _as_given(value: object, _: ValidatorFunctionWrapHandler) -> object:
-    """Lets a body through: each completion is read by itself, so that one bad one does not refuse the others."""
-    return value
-
-
-CompletionsIn = Annotated[
-    CompletionIn | Annotated[list[CompletionIn], Field(min_length=1, max_length=INTAKE_LIMIT)],
-    WrapValidator(_as_given),
-]
-
-
-class CompletionTaken(Contract):
-    """What became of one completion at the door."""
-
-    id: str | None = None
-    """The id it was sent with; absent where it could not be read."""
-    accepted: bool
-    """Whether it was passed on."""
-    credential: str | None = None
-    """If it was: the id that its credential will have."""
-    code: Code | None = None
-    """If not: the reason's number."""
-    pointer: str | None = None
-    """If not: a JSON pointer to the culprit in the completion as it was sent."""
-    detail: str | None = None
-    """If not: one sentence that says what to mend."""
-
-
-class CompletionsTaken(Contract):
-    """What became of each completion, in the order in which they were sent."""
-
-    completions: list[CompletionTaken]
-
-
-class Intake:
-    """Takes completions in over HTTP for partners that do not speak Kafka."""
-
-    def __init__(
-        self, catalog: CatalogView, kafka: Kafka, derivation: Derivation, addresses: Addresses,
-        policy: domain.Policy, clock: Clock, health: Health,
-    ) -> None:  # fmt: skip
-        self._catalog = catalog
-        self._kafka = kafka
-        self._derivation = derivation
-        self._addresses = addresses
-        self._policy = policy
-        self._clock = clock
-        self._health = health
-        self._catching_up = asyncio.Lock()  # strangers with wrong keys wait for each other, not for the broker
-
-    async def partner_of(self, request: Request) -> PartnerPublished:
-        """The partner whose API key the request bears.
-
-        Raises:
-            Rejected: UNAUTHORIZED, or NOT_READY while the catalog is still being read.
-        """
-        reasons = self._health.not_ready()
-        if reasons:
-            why = "; ".join(reasons.values())
-            raise Rejected(Code.NOT_READY, "", f"The issuer is not ready: {why}. Send the same again soon.")
-        digest = sha256(bearer_of(request).encode()).hexdigest()
-        partner = self._catalog.partner_of_api_key(digest)
-        if partner is None:
-            await self._catch_up()
-            partner = self._catalog.partner_of_api_key(digest)
-        if partner is None:
-            raise Rejected(Code.UNAUTHORIZED, "", "The API key is not one that is registered in the catalog.")
-        return partner
-
-    async def take(
-        self, partner: PartnerPublished, given: Sequence[object], trace: Mapping[str, str]
-    ) -> list[CompletionTaken]:
-        """Check each, publish the good ones under the caller's trace, and return when the brokers have them.
-
-        Raises:
-            Rejected: NOT_READY, the brokers do not answer.
-        """
-        taken: list[CompletionTaken] = []
-        outgoing: list[Message] = []
-        fresh = False
-        for each in given:
-            try:
-                try:
-                    admitted = self._admit(partner, _read(each))
-                except Rejected as refusal:
-                    if fresh or refusal.code not in domain.MAY_BE_STALE:
-                        raise
-                    await self._catch_up()
-                    fresh, partner = True, self._catalog.partners.get(partner.id, partner)
-                    admitted = self._admit(partner, _read(each))
-            except Rejected as refusal:
-                taken.append(_refused(each, refusal))
-                continue
-            outgoing.append(admitted)
-            token = self._derivation.token(partner.id, admitted.event.source, admitted.event.id)
-            credential = self._addresses.credential(token)
-            taken.append(CompletionTaken(id=admitted.event.id, accepted=True, credential=credential))
-        if outgoing:
-            await self._publish(outgoing, trace)
-        return taken
-
-    async def _catch_up(self) -> None:
-        """Take in what the registry has just published, before anything is refused for the lack of it."""
-        try:
-            async with self._catching_up, asyncio.timeout(PUBLISH_SECONDS):
-                await self._catalog.catch_up()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            raise _unanswered() from error
-
-    def _admit(self, partner: PartnerPublished, given: CompletionIn) -> Message:
-        source = given.source or partner.sources[0]
-        try:
-            domain.authorize(partner, source, given.data, self._catalog)
-            domain.check_dates(given.data, self._policy, self._clock())
-        except Rejected as refusal:
-            pointer = "/source" if refusal.code is Code.SOURCE_NOT_REGISTERED else f"/data{refusal.pointer}"
-            raise Rejected(refusal.code, pointer, refusal.detail) from None
-        made = message(COMPLETIONS, given.data, key=given.data.learner.reference, event_id=given.id, source=source,
-                       time=given.data.completed_at)  # fmt: skip
-        vouched = signature.sign(made.event, self._derivation.intake_key, domain.INTAKE_KID, partner=partner.id)
-        return replace(made, event=vouched)
-
-    async def _publish(self, outgoing: Sequence[Message], trace: Mapping[str, str]) -> None:
-        with telemetry.span_under("publish completion.recorded", trace, kind=SpanKind.PRODUCER):
-            carrier = telemetry.current_carrier()
-            try:
-                async with asyncio.timeout(PUBLISH_SECONDS):
-                    await self._kafka.publish([replace(each, trace=carrier) for each in outgoing])
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                raise _unanswered() from error
-
-
-def _unanswered() -> Rejected:
-    return Rejected(Code.NOT_READY, "", "The broker does not answer: send the same again soon.")
-
-
-def _read(given: object) -> CompletionIn:
-    try:
-        return CompletionIn.model_validate(given)
-    except ValidationError as error:
-        raise rejection_of(error, Code.INVALID_BODY) from None
-
-
-def _refused(given: object, refusal: Rejected) -> CompletionTaken:
-    named = given.get("id") if isinstance(given, dict) else None
-    return CompletionTaken(
-        id=named[:200] if isinstance(named, str) and _is_text(named) else None,
-        accepted=False, code=refusal.code, pointer=refusal.pointer, detail=refusal.detail,
-    )  # fmt: skip
-
-
-def _is_text(text: str) -> bool:
-    """Whether a JSON string is text: half of a surrogate pair is none, and cannot be sent back."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
+PATH = "/completions"
 _ANSWERS: openapi.Responses = {
+    200: {"model": CompletionsForeseen, "description": "With dryRun: what would become of each. Nothing was done."},
     202: {"model": CompletionsTaken, "description": "All were accepted."},
     207: {"model": CompletionsTaken, "description": "Of several, some or all were refused; each says why."},
     **openapi.problems(
@@ -218,25 +25,29 @@ _ANSWERS: openapi.Responses = {
             403: "The partner may not award this achievement, or not from this source.",
             413: "The body is too large.",
             422: "The one completion is refused: no such achievement, or its date cannot be right.",
+            429: "The issuer has its hands full: send the same again after Retry-After seconds.",
             503: "The issuer or its broker is not ready: send the same again soon.",
         }
     ),
 }
 
 
-def routes(intake: Intake) -> APIRouter:
+def routes(intake: Intake, dry_run: DryRun) -> APIRouter:
     """`POST /completions`."""
     router = APIRouter(tags=["intake"])
     key = HTTPBearer(auto_error=False, description="A partner's API key.")
 
     @router.post(
-        "/completions", status_code=202, summary="Report one completion, or up to 500", responses=_ANSWERS,
-        dependencies=[Depends(key)],
+        PATH, status_code=202, summary="Report one completion, or up to 500", responses=_ANSWERS,
+        dependencies=[Depends(key), Depends(answer_when_away)],
     )  # fmt: skip
     async def completions(
         request: Request,
         partner: Annotated[PartnerPublished, Depends(intake.partner_of)],
         body: Annotated[CompletionsIn, Body()],
+        is_dry_run: Annotated[
+            bool, Query(alias="dryRun", description="Say what would become of them, and do nothing.")
+        ] = False,
     ) -> JSONResponse:
         """A single one that is refused is answered with a problem document; of several, each with its own outcome.
 
@@ -247,6 +58,9 @@ def routes(intake: Intake) -> APIRouter:
         items = given if isinstance(given, list) else [given]
         if not 1 <= len(items) <= INTAKE_LIMIT:
             raise Rejected(Code.INVALID_BODY, "", f"Send between 1 and {INTAKE_LIMIT} completions, not {len(items)}.")
+        if is_dry_run:
+            foreseen = await dry_run.foresee(partner, items)
+            return JSONResponse(json_body(CompletionsForeseen(completions=foreseen)))
         trace = telemetry.carrier_of([(name.decode("latin-1"), raw) for name, raw in request.headers.raw])
         taken = await intake.take(partner, items, trace)
         if not several and (code := taken[0].code):

@@ -7,12 +7,13 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 
-from issuer import vc_api
-from issuer.api import Intake, routes
+from issuer import api, vc_api
 from issuer.config import IssuerSettings
 from issuer.derivation import Derivation
 from issuer.domain import Policy
+from issuer.dry_run import DryRun
 from issuer.handlers import CompletionHandler
+from issuer.intake import Intake
 from issuer.issuing import Issuing
 from issuer.signer import Signer
 from issuer.status_lists import StatusChangeHandler, StatusListPublisher
@@ -25,7 +26,7 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.mongo import Mongo
-from laurel.runtime.web import create_app
+from laurel.runtime.web import Shedding, create_app
 
 SERVICE = "issuer"
 
@@ -70,5 +71,8 @@ def build(settings: IssuerSettings, *, clock: Clock = utc_now) -> FastAPI:
     if settings.vc_api_token is not None or settings.vc_api_open:
         token = None if settings.vc_api_open else settings.vc_api_token
         app.include_router(vc_api.routes(issuing, token, health))
-    app.include_router(routes(Intake(catalog, kafka, derivation, addresses, policy, clock, health)))
+    intake = Intake(catalog, kafka, derivation, addresses, policy, clock, health)
+    app.include_router(api.routes(intake, DryRun(intake, store, catalog, signer, addresses, policy, clock)))
+    # Each may hold a whole body, and some seconds: what comes on top is better told so than left to wait.
+    app.add_middleware(Shedding, paths=frozenset({api.PATH}), limit=settings.intake_requests_at_once)
     return app

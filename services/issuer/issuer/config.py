@@ -16,7 +16,9 @@ class IssuerSettings(ServiceSettings, MongoSettings):
     replayed events would become new credentials. `signing_keys_file` holds the members' secret keys.
 
     Without `vc_api_token` there is no VC-API issuing; whoever has it may issue anything in every member's name.
-    `vc_api_open` lets everybody, for conformance runs on a machine of one's own."""
+    `vc_api_open` lets everybody, for conformance runs on a machine of one's own.
+
+    With `intake_requests_at_once` in hand, the HTTP intake answers more with 429."""
 
     mongo_database: str = "laurel_issuer"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -27,6 +29,7 @@ class IssuerSettings(ServiceSettings, MongoSettings):
     status_list_interval_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
     status_list_valid_days: Annotated[int, Field(ge=1, le=90)] = 7
     status_list_ttl_seconds: Annotated[int, Field(ge=1, le=86400)] = 60
+    intake_requests_at_once: Annotated[int, Field(ge=1, le=1000)] = 32
     vc_api_token: Secret | None = None
     vc_api_open: bool = False
 

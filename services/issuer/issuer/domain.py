@@ -70,6 +70,22 @@ def digest(event: Envelope) -> str:
     return sha256(event.data).hexdigest()
 
 
+def came_before(stored_digest: str | None, event: Envelope) -> bool:
+    """Whether this very event came before, given the digest of the one that came under its source and id, if any.
+
+    Raises:
+        Rejected: EVENT_ID_REUSED, that one had other content.
+    """
+    if stored_digest is None:
+        return False
+    if stored_digest != digest(event):
+        raise Rejected(
+            Code.EVENT_ID_REUSED, "",
+            "An event with this source and id came before with other content: give each event an id of its own.",
+        )  # fmt: skip
+    return True
+
+
 def accept(
     event: Envelope, partner: PartnerPublished, catalog: CatalogIndex, policy: Policy, now: datetime
 ) -> Accepted:

@@ -236,17 +236,17 @@ def _settle(case: _Case, stored: Intent) -> None:
     if case.rejection:
         # A duplicate, told so before; it publishes again what it published then.
         case.intent = stored
-    elif stored.digest != domain.digest(case.event):
-        case.refusal = Rejected(
-            Code.EVENT_ID_REUSED, "",
-            "An event with this source and id came before with other content: give each event an id of its own.",
-        )  # fmt: skip
-    else:
-        case.intent = stored
-        if stored.record != case.key:
-            # The partner sent it twice. The credential is published again all the same, for a dead letter that is
-            # replayed comes this way too and its credential may never have gone out.
-            case.refusal = Rejected(Code.DUPLICATE_EVENT, "", "The same event came before: its credential stands.")
+        return
+    try:
+        domain.came_before(stored.digest, case.event)
+    except Rejected as refusal:
+        case.refusal = refusal
+        return
+    case.intent = stored
+    if stored.record != case.key:
+        # The partner sent it twice. The credential is published again all the same, for a dead letter that is
+        # replayed comes this way too and its credential may never have gone out.
+        case.refusal = Rejected(Code.DUPLICATE_EVENT, "", "The same event came before: its credential stands.")
 
 
 def _messages(case: _Case, credentials: Mapping[str, Any]) -> list[Message]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from laurel.cli import output
+from laurel.cli.dry_run import ApiKeyFile, IntakeUrl, foresee
 from laurel.cli.exits import Refused, Unreachable, WrongUse
 from laurel.cli.kafka import Bootstrap, Idempotence, configure, kafka_settings
 
@@ -30,8 +31,26 @@ CompletionsFile = Annotated[
 
 
 @app.command("check")
-def check(file: CompletionsFile, as_json: output.AsJson = False) -> None:
+def check(
+    file: CompletionsFile,
+    against_live: Annotated[
+        bool, typer.Option("--against-live", help="Ask the issuer, too, what would become of each.")
+    ] = False,
+    intake: IntakeUrl = "",
+    api_key_file: ApiKeyFile = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--partner-source", envvar="LAUREL_PARTNER_SOURCE", metavar="URI",
+            help="The source you will publish from; the first one registered for you unless given.",
+        ),
+    ] = None,
+    as_json: output.AsJson = False,
+) -> None:  # fmt: skip
     """Check a file of completions without sending anything; every finding is listed.
+
+    With --against-live, the issuer says of each whether it would be issued, rejected and why, or is a duplicate.
+    Nothing is signed, stored or mailed.
 
     \b
     Each line is one completion:
@@ -42,16 +61,30 @@ def check(file: CompletionsFile, as_json: output.AsJson = False) -> None:
     \b
     Example:
       laurel partner check completions.jsonl
+      laurel partner check completions.jsonl --against-live --intake https://intake.example.org --api-key-file key
     """
+    from laurel.partner import Completion  # noqa: PLC0415 - takes long to load
+
     good, findings = _check(file)
-    facts = {"good": good, "findings": _as_facts(findings)}
-    if findings:
-        _list(file, findings)
-        raise Refused(f"{_count(len(findings), 'finding')}; {_count(good, 'completion')} can be sent.", **facts)
+    facts: dict[str, Any] = {"good": good, "findings": _as_facts(findings)}
+    _list(file, findings)
+    said, rejected = f"{_count(good, 'completion')} can be sent.", 0
+    if against_live:
+        completions = (each for each in _read(file) if isinstance(each, Completion))
+        foreseen = foresee(completions, good, intake=intake, api_key_file=api_key_file, source=source)
+        _tell(file, [f"{each['id']}: {each['detail']} ({each['code']})" for each in foreseen.rejected])
+        rejected = len(foreseen.rejected)
+        facts["live"] = {**foreseen.counts, "rejections": foreseen.rejected, "duplicates": foreseen.duplicates}
+        said = (
+            f"{_count(good, 'completion')} asked about: {foreseen.counts['issued']} would be issued,"
+            f" {rejected} rejected, {foreseen.counts['duplicate']} duplicate."
+        )
+    if findings or rejected:
+        raise Refused(f"{_count(len(findings), 'finding')}; {said}", **facts)
     if as_json:
         output.document(facts)
     else:
-        output.say(f"Nothing to mend: {_count(good, 'completion')} can be sent.")
+        output.say(f"Nothing to mend: {said}")
 
 
 @app.command("publish")
@@ -165,10 +198,14 @@ def _key(file: Path) -> SigningKey:
 
 
 def _list(file: Path, findings: list[Finding]) -> None:
-    for each in findings[:FINDINGS_SHOWN]:
-        output.warn(f"{file}:{each.number}: {each.detail}")
-    if len(findings) > FINDINGS_SHOWN:
-        output.warn(f"... and {len(findings) - FINDINGS_SHOWN} more; --json lists them all.")
+    _tell(file, [f"{each.number}: {each.detail}" for each in findings])
+
+
+def _tell(file: Path, sentences: list[str]) -> None:
+    for each in sentences[:FINDINGS_SHOWN]:
+        output.warn(f"{file}:{each}")
+    if len(sentences) > FINDINGS_SHOWN:
+        output.warn(f"... and {len(sentences) - FINDINGS_SHOWN} more; --json lists them all.")
 
 
 def _as_facts(findings: list[Finding]) -> list[dict[str, Any]]:

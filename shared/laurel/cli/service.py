@@ -37,19 +37,24 @@ class Reply:
 
 def token_from(file: Path | None) -> str:
     """The admin token. Raises WrongUse; there is no option for the token itself, since `ps` would show it."""
+    return secret_from(file, "admin token", "LAUREL_ADMIN_TOKEN", "--token-file")
+
+
+def secret_from(file: Path | None, what: str, variable: str, option: str) -> str:
+    """A token or key from a file or else from an environment variable. Raises WrongUse."""
     try:
-        text = file.read_text(encoding="ascii") if file else os.environ.get("LAUREL_ADMIN_TOKEN", "")
+        text = file.read_text(encoding="ascii") if file else os.environ.get(variable, "")
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongUse(f"The token file {file} cannot be read ({type(error).__name__}).") from None
+        raise WrongUse(f"The file {file} of the {what} cannot be read ({type(error).__name__}).") from None
     if not (token := text.strip()):
-        raise WrongUse("No admin token: set LAUREL_ADMIN_TOKEN or give --token-file.")
+        raise WrongUse(f"No {what}: set {variable} or give {option}.")
     if len(token) > 512 or not token.isascii() or not token.isprintable() or " " in token:
-        raise WrongUse("The admin token is not one line of at most 512 printable characters.")
+        raise WrongUse(f"The {what} is not one line of at most 512 printable characters.")
     return token
 
 
 def call(method: str, base: str, path: str, *, token: str | None = None, body: bytes | None = None) -> Reply:
-    """The answer to one request. 401 and 5xx never come back as a Reply.
+    """The answer to one request. 401, 429 and 5xx never come back as a Reply.
 
     Raises:
         WrongUse: the address cannot be used.
@@ -65,7 +70,7 @@ def call(method: str, base: str, path: str, *, token: str | None = None, body: b
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     reply = asyncio.run(_request(method, url, body, headers))
-    if reply.status >= 500:
+    if reply.status >= 500 or reply.status == 429:
         raise Unreachable(f"{url} cannot answer now ({reply.status}): {_detail(reply)}", **_facts(reply))
     if reply.status == 401:
         raise Refused(f"{url} does not accept the token: {_detail(reply)}", **_facts(reply))

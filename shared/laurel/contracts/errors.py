@@ -46,6 +46,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "LRL-3007"
     NOT_THE_ISSUER = "LRL-3008"
     CREDENTIAL_ID_REUSED = "LRL-3009"
+    TOO_BUSY = "LRL-3010"
 
     UNEXPECTED_FAILURE = "LRL-4001"
     CREDENTIAL_CONFLICT = "LRL-4002"
@@ -86,6 +87,7 @@ _MEANINGS = {
     Code.METHOD_NOT_ALLOWED: "The address does not take this HTTP method.",
     Code.NOT_THE_ISSUER: "The credential's issuer is no member that this Laurel issues for.",
     Code.CREDENTIAL_ID_REUSED: "A credential with this id was issued before with other content.",
+    Code.TOO_BUSY: "The service has more requests in hand than it takes at once.",
     Code.UNEXPECTED_FAILURE: "Handling the record failed for a reason nobody foresaw.",
     Code.CREDENTIAL_CONFLICT: "A credential with this id is registered with other content.",
     Code.PROOF_REFUSED: "A credential or list from the issuer did not verify against the catalog.",

@@ -10,3 +10,4 @@ PUBLISHED = Counter("laurel_events_published_total", "Events confirmed by the br
 RETRIES = Counter("laurel_retries_total", "Handling attempts that failed.", ["service", "subscription", "kind"])
 DEAD_LETTERED = Counter("laurel_dead_lettered_total", "Records given up on.", ["service", "subscription", "code"])
 SKIPPED = Counter("laurel_view_records_skipped_total", "Records a view could not read.", ["service", "topic"])
+REQUESTS_SHED = Counter("laurel_requests_shed_total", "Requests answered with 429 and not looked at.", ["path"])

@@ -26,6 +26,7 @@ from laurel.contracts.errors import Code, Rejected, pointer_of
 from laurel.runtime import openapi
 from laurel.runtime.faults import is_transient
 from laurel.runtime.lifecycle import Lifecycle
+from laurel.runtime.metrics import REQUESTS_SHED
 from laurel.runtime.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ _STATUS = {
     Code.STATUS_NOT_YOURS: 403,
     Code.SOURCE_NOT_REGISTERED: 403,
     Code.ACHIEVEMENT_NOT_ALLOWED: 403,
+    Code.TOO_BUSY: 429,
     Code.NOT_READY: 503,
     Code.ISSUER_NOT_READY: 503,
     Code.METHOD_NOT_ALLOWED: 405,
@@ -178,6 +180,33 @@ class BodyLimit:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(413, Code.BODY_TOO_LARGE, f"The body is over {self._limit} bytes: send less at once.")
         await answer(scope, receive, send)
+
+
+class Shedding:
+    """Takes in at most `limit` requests at once for `paths`, and answers 429 to more, before their bodies are read."""
+
+    retry_after_seconds = 2
+
+    def __init__(self, app: ASGIApp, paths: frozenset[str], limit: int) -> None:
+        self._app = app
+        self._paths = paths
+        self._limit = limit
+        self._in_hand = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in self._paths:
+            return await self._app(scope, receive, send)
+        if self._in_hand >= self._limit:
+            REQUESTS_SHED.labels(scope["path"]).inc()
+            detail = f"There is too much to do: send the same again in {self.retry_after_seconds} seconds."
+            answer = problem(429, Code.TOO_BUSY, detail)
+            answer.headers["Retry-After"] = str(self.retry_after_seconds)
+            return await answer(scope, receive, send)
+        self._in_hand += 1
+        try:
+            return await self._app(scope, receive, send)
+        finally:
+            self._in_hand -= 1
 
 
 async def answer_when_away() -> AsyncIterator[None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +17,7 @@ from integration.issuer.running import bodies, completions_of, running
 from issuer.app import build
 from issuer.config import IssuerSettings
 from laurel.contracts.errors import Code
-from laurel.contracts.topics import COMPLETIONS, CREDENTIALS, REJECTED_COMPLETIONS
+from laurel.contracts.topics import COMPLETIONS, CREDENTIALS, REJECTED_COMPLETIONS, Message
 from laurel.runtime.web import PROBLEM
 from support.log import publish, read_topic
 from support.world import API_KEY, World
@@ -129,6 +130,35 @@ async def test_a_broker_that_is_away_is_told_as_such_since_sending_again_is_safe
         assert (await client.post("/completions", json=completion("h-1"), headers=BEARER)).status_code == 202
 
 
+async def test_over_its_limit_it_says_when_to_come_again_and_reads_nothing(
+    settings: IssuerSettings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, go_on = asyncio.Event(), asyncio.Event()
+    async with intake(settings.model_copy(update={"intake_requests_at_once": 1}), world) as (app, client):
+        kafka = completions_of(app).kafka
+        publish_now = kafka.publish
+
+        async def held(messages: Sequence[Message]) -> None:
+            entered.set()
+            await go_on.wait()
+            await publish_now(messages)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(kafka, "publish", held)
+            first = asyncio.create_task(client.post("/completions", json=completion("h-1"), headers=BEARER))
+            await entered.wait()
+            # Not even its key is looked at.
+            answer = await client.post("/completions", content=b"x" * 3_000_000)
+            assert (answer.status_code, answer.json()["code"]) == (429, Code.TOO_BUSY)
+            assert int(answer.headers["Retry-After"]) > 0
+            assert (await client.get("/livez")).status_code == 200
+            go_on.set()
+            assert (await first).status_code == 202
+        again = await client.post("/completions", json=completion("h-2"), headers=BEARER)
+        assert again.status_code == 202, again.text
+        await bodies(settings, CREDENTIALS, 2)
+
+
 async def test_neither_api_keys_nor_learners_are_logged(
     settings: IssuerSettings, world: World, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -155,7 +185,8 @@ async def test_the_openapi_document_describes_the_call(settings: IssuerSettings)
     assert set(document["components"]["schemas"]) >= {"CompletionIn", "CompletionRecorded", "CompletionsTaken"}
     assert {status: set(answer["content"]) for status, answer in call["responses"].items()} == {
         "202": {"application/json"}, "207": {"application/json"},
-        **{status: {PROBLEM} for status in ("400", "401", "403", "413", "422", "503")},
+        "200": {"application/json"},
+        **{status: {PROBLEM} for status in ("400", "401", "403", "413", "422", "429", "503")},
     }  # fmt: skip
     assert call["security"] == [{"HTTPBearer": []}]
 
