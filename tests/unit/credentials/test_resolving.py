@@ -296,6 +296,19 @@ async def test_a_list_is_never_used_past_its_end(web: Web) -> None:
     assert web.asked.count(LIST) == 2
 
 
+async def test_a_list_is_never_used_past_the_end_of_its_signature(web: Web) -> None:
+    unsigned = signed_list()
+    del unsigned["proof"]
+    unsigned["credentialSubject"]["ttl"] = 3_600_000
+    until = EPOCH + timedelta(minutes=1)
+    web.serve(LIST, sign(unsigned, key=KEY, verification_method=NAME, created=EPOCH, expires=until))
+    assert await web.sources().status(entry(), DID) is True
+    web.forward(60)
+    with pytest.raises((StatusListError, Unavailable), match="expired"):
+        await web.sources().status(entry(), DID)
+    assert web.asked.count(LIST) == 2
+
+
 async def test_a_list_is_verified_once_for_as_long_as_it_is_kept(web: Web) -> None:
     await web.sources().status(entry(), DID)
     held = await web.cache.get(LIST, "application/vc, application/ld+json, application/json")
