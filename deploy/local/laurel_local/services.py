@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from laurel_local.broker import ApacheKafka
+from laurel_local.broker import EmbeddedBroker
 from laurel_local.consortium import Consortium
 from laurel_local.processes import free_port
-from laurel_local.stack import Stack
+from laurel_local.stack import Service, Stack
 
 SERVICES = ("issuer", "registry", "verifier", "notifier")
 _EMBEDDED_SESSION_MS = 3000  # the embedded broker lets half of it pass before a group starts
@@ -39,10 +40,11 @@ class Ports:
 
 def service_environment(name: str, stack: Stack, consortium: Consortium, ports: Ports) -> dict[str, str]:
     """What one service is told."""
-    session = 10_000 if isinstance(stack.broker, ApacheKafka) else _EMBEDDED_SESSION_MS
+    session = _EMBEDDED_SESSION_MS if isinstance(stack.broker, EmbeddedBroker) else 10_000
     common = {
         "LAUREL_KAFKA_BOOTSTRAP": stack.broker.bootstrap,
         "LAUREL_KAFKA_IDEMPOTENCE": str(stack.broker.idempotence).lower(),
+        "LAUREL_KAFKA_REPLICATION": str(stack.broker.copies),
         "LAUREL_KAFKA_SESSION_TIMEOUT_MS": str(session),
         "LAUREL_PUBLIC_URL": ports.url("registry"),
         "LAUREL_HTTP_PORT": str(getattr(ports, name)),
@@ -72,5 +74,17 @@ def service_environment(name: str, stack: Stack, consortium: Consortium, ports: 
 def add_services(stack: Stack, consortium: Consortium, ports: Ports) -> None:
     """Add all four to a stack."""
     for name in SERVICES:
-        environment = service_environment(name, stack, consortium, ports)
-        stack.add_service(name, name, environment, f"{ports.url(name)}/readyz")
+        add_instance(stack, consortium, ports, name, 1)
+
+
+def add_instance(
+    stack: Stack, consortium: Consortium, ports: Ports, service: str, number: int, more: Mapping[str, str] | None = None
+) -> Service:
+    """Add one more instance of a service, such as `issuer-2`, at a port of its own; the caller starts it.
+
+    The first instance, at the service's own port, has the service's name. `more` is laid over its environment.
+    """
+    port = getattr(ports, service) if number == 1 else free_port()
+    environment = service_environment(service, stack, consortium, ports) | {"LAUREL_HTTP_PORT": str(port)}
+    name = service if number == 1 else f"{service}-{number}"
+    return stack.add_service(name, service, environment | dict(more or {}), f"http://127.0.0.1:{port}/readyz")

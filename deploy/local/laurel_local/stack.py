@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from laurel_local.broker import Broker
+from laurel_local.broker import Broker, KafkaCluster
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
 from laurel_local.part import Part
@@ -39,7 +39,7 @@ class Stack:
     def __init__(
         self,
         directory: Path,
-        broker: Broker,
+        broker: Broker | KafkaCluster,
         database: EmbeddedDatabase,
         mailbox: Mailbox,
         *,
@@ -55,7 +55,7 @@ class Stack:
     @property
     def parts(self) -> list[Part]:
         """Everything, in the order it is started."""
-        return [self.broker, self.database, self.mailbox, *self.services.values()]
+        return [*self.broker.nodes, self.database, self.mailbox, *self.services.values()]
 
     @property
     def processes(self) -> list[Process]:
@@ -73,7 +73,7 @@ class Stack:
     def start(self) -> None:
         """Bring everything up, or raise what the first failure said and leave nothing running."""
         try:
-            self._bring_up([self.broker, self.database, self.mailbox])
+            self._bring_up([*self.broker.nodes, self.database, self.mailbox])
             self._bring_up(list(self.services.values()))
         except BaseException:  # an interrupt too: what was started is stopped
             self.stop()

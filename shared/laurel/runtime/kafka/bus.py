@@ -60,7 +60,7 @@ class Kafka:
         self._backoff = backoff
         self._subscriptions: list[_Subscription] = []
         self._broker = KafkaBroker(
-            settings.kafka_bootstrap, acks="all", enable_idempotence=settings.kafka_idempotence,
+            settings.kafka_bootstrap.split(","), acks="all", enable_idempotence=settings.kafka_idempotence,
             allow_auto_create_topics=False, max_batch_size=256 * 1024, max_request_size=MAX_REQUEST,
             graceful_timeout=10.0, logger=logging.getLogger("laurel.faststream"), log_level=logging.DEBUG,
             client_id=f"laurel-{service}",
