@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 UV := .venv/bin/uv
 
-.PHONY: help setup lock demo up compose-env test fuzz check fmt docs clean
+.PHONY: help setup lock demo up compose-env test chaos fuzz check fmt docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ test: setup ## all tests, on the embedded stack and on Apache Kafka
 	@$(if $(ARGS),true,for part in '*/laurel/contracts/*' '*/laurel/credentials/*' '*/domain.py'; do \
 		.venv/bin/coverage report --include="$$part" --fail-under=95 || exit 1; done)
 	@cat var/tests-not-run.txt 2>/dev/null || true
+
+chaos: setup ## 10,000 completions on three brokers while everything is killed, then the balance (SEED=n, ARGS=--fast)
+	@mkdir -p var
+	@PYTHONPATH=tests $(PY) -m chaos.run $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 fuzz: setup ## feed changed samples to every parser (SECONDS=60 for all of them, SEED=0)
 	@PYTHONPATH=tests $(PY) -m fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0) $(ARGS)

@@ -11,8 +11,8 @@ computing=$!
 trap 'kill "$computing" 2>/dev/null || true' EXIT
 
 failed=0
-echo "tests/integration and tests/e2e; beside them run the others, shown afterwards (or see $computing_log)"
-.venv/bin/python -m pytest tests/integration tests/e2e || failed=1
+echo "tests/integration, tests/e2e and tests/chaos; beside them run the others, shown afterwards (or see $computing_log)"
+.venv/bin/python -m pytest tests/integration tests/e2e tests/chaos || failed=1
 wait "$computing" || failed=1
 cat "$computing_log"
 exit "$failed"

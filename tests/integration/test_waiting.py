@@ -46,7 +46,7 @@ async def test_a_broker_and_a_database_that_are_away_are_waited_for_visibly(name
             stack.database.start()
         await eventually(lambda: _names("Kafka", url), what="waiting for Kafka")
         assert http_answers(url.replace("readyz", "livez")), "waiting is no reason to be restarted"
-        stack.broker.start()
+        stack.broker.nodes[0].start()
         await eventually(lambda: service.ready(), timeout=60, what="readiness")  # noqa: PLW0108
         assert '"event": "waiting"' in service.process.log_file.read_text()
         async with httpx.AsyncClient(trust_env=False) as client:

@@ -90,7 +90,7 @@ def test_a_dead_service_is_seen(stack: Stack) -> None:
 
 def test_nothing_listens_beyond_this_machine(stack: Stack) -> None:
     with stack:
-        for port in (stack.broker.port, stack.database.port, stack.mailbox.smtp_port, stack.mailbox.http_port):
+        for port in [each for part in stack.parts for each in part.ports]:
             # Another address of the loopback network: what bound to every address would answer here.
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.2", port), 2).close()

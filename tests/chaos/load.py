@@ -1,0 +1,155 @@
+"""Sending the completions of a plan, as partners do: over Kafka and by HTTP, again and again until confirmed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+
+import httpx
+import orjson
+
+from chaos.plan import Kind, Route, Submission
+from laurel.contracts.completions import CompletionRecorded, Learner
+from laurel.contracts.topics import Message
+from laurel.partner import NotConfirmed, PartnerClient
+from laurel_local.broker import Broker, KafkaCluster
+from laurel_local.consortium import Consortium
+
+COURSES = {
+    "campus": ("python-foundations", "sql-for-analysts", "spreadsheets-at-work", "project-basics"),
+    "lernhub": ("machine-learning-intro", "reading-a-balance-sheet"),
+}
+_COMPLETED = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
+_PIECE = 10
+_PACE_SECONDS = 0.15  # between the pieces of a burst, so that it lasts as long as what is done to it
+_CONFIRM_SECONDS = 10.0
+_HTTP_SECONDS = 30.0
+_AGAIN_SECONDS = 0.5
+
+
+@dataclass
+class Sent:
+    """What came of the sending. What was sent again may be on the topic twice, or more often."""
+
+    confirmed: int = 0
+    refused_at_the_door: int = 0
+    sent_again: int = 0
+
+
+class Load:
+    """Both partners' clients, as an async context manager. `intakes` tells where the intake may be reached now."""
+
+    def __init__(
+        self, broker: Broker | KafkaCluster, consortium: Consortium, intakes: Callable[[], Sequence[str]]
+    ) -> None:
+        self.sent = Sent()
+        self._consortium = consortium
+        self._intakes = intakes
+        self._turn = itertools.count()
+        self._clients = {
+            name: PartnerClient(
+                broker.bootstrap, consortium.source(name), consortium.kid(name), consortium.partner_keys[name],
+                idempotence=broker.idempotence, timeout=_CONFIRM_SECONDS,
+            )
+            for name in COURSES
+        }  # fmt: skip
+        self._http = httpx.AsyncClient(timeout=_HTTP_SECONDS, trust_env=False)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Load:
+        for client in self._clients.values():
+            await self._stack.enter_async_context(client)
+        await self._stack.enter_async_context(self._http)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def burst(self, submissions: Sequence[Submission]) -> None:
+        """Send a burst, piece by piece; returns when all of it is confirmed."""
+        for start in range(0, len(submissions), _PIECE):
+            await self._piece(submissions[start : start + _PIECE])
+            await asyncio.sleep(_PACE_SECONDS)
+
+    async def _piece(self, piece: Sequence[Submission]) -> None:
+        for (partner, route), group in _grouped(piece).items():
+            await (self._by_http(partner, group) if route is Route.HTTP else self._by_kafka(partner, group))
+
+    async def _by_kafka(self, partner: str, group: Sequence[Submission]) -> None:
+        client = self._clients[partner]
+        messages = [event_of(each, client) for each in group]
+        while True:
+            try:
+                await client.publish(messages)
+            except NotConfirmed:
+                self.sent.sent_again += len(messages)
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                self.sent.confirmed += len(messages)
+                return
+
+    async def _by_http(self, partner: str, group: Sequence[Submission]) -> None:
+        body = orjson.dumps([{"id": event_id(each), "data": orjson.loads(body_of(each).to_bytes())} for each in group])
+        key = {"Authorization": f"Bearer {self._consortium.api_keys[partner]}", "Content-Type": "application/json"}
+        while True:
+            intakes = self._intakes()
+            try:
+                answer = await self._http.post(
+                    f"{intakes[next(self._turn) % len(intakes)]}/completions", content=body, headers=key
+                )
+            except httpx.TransportError:
+                answer = None
+            if answer is not None and answer.status_code in (202, 207):
+                taken = [each["accepted"] for each in answer.json()["completions"]]
+                assert taken == [each.kind is not Kind.UNKNOWN for each in group], answer.text
+                self.sent.confirmed += sum(taken)
+                self.sent.refused_at_the_door += len(taken) - sum(taken)
+                return
+            assert answer is None or answer.status_code in (429, 503), f"{answer.status_code}: {answer.text}"
+            self.sent.sent_again += len(group)
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def event_id(submission: Submission) -> str:
+    """The id that the partner gives its event."""
+    return f"chaos-{submission.event:05}"
+
+
+def body_of(submission: Submission) -> CompletionRecorded:
+    """The completion: the same for what repeats an event, with another score for what changes one."""
+    number, kind = submission.event, submission.kind
+    courses = COURSES[submission.partner]
+    achievement = {Kind.UNKNOWN: "underwater-basket-weaving", Kind.FOREIGN: COURSES["lernhub"][0]}.get(
+        kind, courses[number % len(courses)]
+    )
+    completed_at = _COMPLETED.replace(year=2100) if kind is Kind.FUTURE else _COMPLETED + timedelta(minutes=number)
+    learner = Learner(
+        reference=f"s-{number}", name=f"Learner {number}", email=f"s-{number}@learner.example.org",
+        language="de" if number % 3 == 0 else "en",
+    )  # fmt: skip
+    score = "100 %" if kind is Kind.CHANGED else None
+    return CompletionRecorded(achievement=achievement, learner=learner, completed_at=completed_at, score=score)
+
+
+def event_of(submission: Submission, client: PartnerClient) -> Message:
+    """The signed event, with what is wrong with it."""
+    made = client.build(body_of(submission), event_id=event_id(submission))
+    if submission.kind is Kind.MALFORMED:
+        return replace(made, event=replace(made.event, datacontenttype="text/plain", data=b"completed: yes"))
+    if submission.kind is Kind.FORGED:
+        return replace(made, event=replace(made.event, data=made.event.data.replace(b"Learner", b"Mallory")))
+    return made
+
+
+def _grouped(piece: Sequence[Submission]) -> dict[tuple[str, Route], list[Submission]]:
+    groups: dict[tuple[str, Route], list[Submission]] = {}
+    for each in piece:
+        groups.setdefault((each.partner, each.route), []).append(each)
+    return groups

@@ -1,0 +1,176 @@
+"""`make chaos`: the long run, with its progress, its faults by kind and its reconciliation."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from chaos.balance import Balance, reconcile
+from chaos.faults import ENVIRONMENT, Faults, Injected
+from chaos.load import Load
+from chaos.plan import FAST, KILLS, LONG, Fault, Plan, make_plan
+from chaos.settle import settled
+from laurel.runtime.settings import KafkaSettings
+from laurel_local.broker import KafkaCluster
+from laurel_local.consortium import Consortium, load_or_make
+from laurel_local.database import EmbeddedDatabase
+from laurel_local.mail_store import header
+from laurel_local.mailbox import Mailbox
+from laurel_local.services import Ports
+from laurel_local.stack import Stack
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a run."""
+
+    plan: Plan
+    injected: tuple[Injected, ...]
+    ended_by_itself: tuple[str, ...]
+    balance: Balance
+    seconds: float
+
+    @property
+    def kills(self) -> int:
+        """How many processes were killed."""
+        return sum(each.step.fault in KILLS for each in self.injected)
+
+    @property
+    def wrong(self) -> list[str]:
+        """Everything that is not as it should be."""
+        return [*self.balance.wrong, *(f"ended by itself: {each}" for each in self.ended_by_itself)]
+
+
+def run(
+    plan: Plan, directory: Path, say: Say, tick: Callable[[int, int], None] = lambda _sent, _faults: None
+) -> Report:
+    """One run in `directory`, whose former content goes. `tick` is told how far sending and faults are."""
+    shutil.rmtree(directory, ignore_errors=True)
+    consortium = load_or_make(directory / "consortium")
+    stack = Stack(
+        directory, KafkaCluster(directory / "kafka"), EmbeddedDatabase(directory / "database"),
+        Mailbox(directory / "mailbox"), on_event=say,
+    )  # fmt: skip
+    faults = Faults(stack, consortium, Ports.free(), say)
+    faults.add_services()
+    began = time.monotonic()
+    with stack:
+        apply_catalog(stack, consortium, faults.ports)
+        balance = asyncio.run(_play(plan, stack, consortium, faults, say, tick))
+    return Report(plan, tuple(faults.injected), tuple(faults.ended_by_itself), balance, time.monotonic() - began)
+
+
+async def _play(
+    plan: Plan, stack: Stack, consortium: Consortium, faults: Faults, say: Say, tick: Callable[[int, int], None]
+) -> Balance:
+    sent = 0
+    async with Load(stack.broker, consortium, faults.intakes) as load:
+        for number, (step, burst) in enumerate(zip(plan.steps, plan.bursts, strict=True)):
+            async with asyncio.TaskGroup() as together:
+                together.create_task(load.burst(burst))
+                await asyncio.sleep(step.wait)
+                await faults.inject(step)
+            sent += len(burst)
+            tick(sent, number + 1)
+    say("everything is sent; waiting until everything is handled")
+    await faults.all_ready()
+    at_rest = await settled(stack.broker.bootstrap, stack.database.url, say)
+    await faults.all_ready()
+    settings = KafkaSettings(kafka_bootstrap=stack.broker.bootstrap, kafka_replication=stack.broker.copies)
+    message_ids = [header(each, "Message-ID") for each in stack.mailbox.messages()]
+    balance = await reconcile(
+        settings, stack.database.url, plan.submissions, load.sent, message_ids, repeatable(faults.injected)
+    )
+    balance.figures["refused at the door"] = load.sent.refused_at_the_door
+    if not at_rest:
+        balance.wrong.append("the system did not come to rest")
+    return balance
+
+
+def repeatable(injected: list[Injected]) -> int:
+    """How many mails may have gone out twice: one for each time that a notifier could not note what it had sent."""
+    stops = (Fault.KILL_SERVICE, Fault.FREEZE_SERVICE)
+    return sum(
+        (each.step.fault in stops and each.step.target.startswith("notifier")) or each.step.fault is Fault.KILL_DATABASE
+        for each in injected
+    )
+
+
+def apply_catalog(stack: Stack, consortium: Consortium, ports: Ports) -> None:
+    """Load the catalog, as an operator does."""
+    laurel = str(Path(sys.executable).with_name("laurel"))
+    where = ["--registry", ports.url("registry"), "--token-file", str(consortium.admin_token_file)]
+    subprocess.run(
+        [laurel, "catalog", "apply", str(consortium.catalog_file), *where], check=True, capture_output=True, timeout=120
+    )
+
+
+def show(report: Report, console: Console) -> None:
+    """The faults by kind and target, the reconciliation, and whatever is wrong."""
+    table = Table(title="Faults injected", title_justify="left", pad_edge=False)
+    for heading in ("fault", "what", "times"):
+        table.add_column(heading)
+    counts = Counter((each.step.fault, each.step.target.partition("-")[0]) for each in report.injected)
+    for (fault, target), count in sorted(counts.items(), key=lambda each: (each[0][0].name, each[0][1])):
+        table.add_row(fault.value, target, str(count))
+    console.print(table)
+    console.print(
+        f"{report.kills} kills, {len(report.injected)} faults, {report.seconds:.0f} s, seed {report.plan.seed}"
+    )
+    figures = Table(title="Reconciliation", title_justify="left", pad_edge=False, show_header=False)
+    for name, value in report.balance.figures.items():
+        figures.add_row(name, str(value))
+    console.print(figures)
+    for each in report.wrong:
+        console.print(f"[red]WRONG[/] {each}", highlight=False, markup=True)
+    if not report.wrong:
+        console.print("[green]All is in balance: nothing lost, nothing doubled.[/]")
+
+
+def main() -> None:
+    """Command line of `make chaos`."""
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, help="replays the plan of this seed (default: a new one, which is printed)")
+    parser.add_argument("--fast", action="store_true", help="the form that `make test` runs")
+    parser.add_argument("--directory", type=Path, default=Path("var/chaos"), help="logs and data (default var/chaos)")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
+    plan = make_plan(seed, FAST if options.fast else LONG)
+    console = Console()
+    console.print(f"seed {seed}: {len(plan.submissions)} completions, {len(plan.steps)} faults; {ENVIRONMENT}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        sending = progress.add_task("completions", total=len(plan.submissions))
+        breaking = progress.add_task("faults     ", total=len(plan.steps))
+
+        def tick(sent: int, faults: int) -> None:
+            progress.update(sending, completed=sent)
+            progress.update(breaking, completed=faults)
+
+        began = time.monotonic()
+
+        def say(text: str) -> None:
+            progress.console.print(f"[dim]{time.monotonic() - began:7.1f} s[/] {text}", highlight=False, soft_wrap=True)
+
+        report = run(plan, options.directory.resolve(), say, tick)
+    show(report, console)
+    sys.exit(1 if report.wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

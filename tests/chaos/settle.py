@@ -1,0 +1,91 @@
+"""Waiting until the system has come to rest: every record handled by every service, and no mail left to send."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from laurel.contracts.topics import CATALOG, COMPLETIONS, STATUS_CHANGES, TOPICS, Topic
+
+GROUPED = ("issuer", "registry", "notifier")
+_STILL_SECONDS = 120.0
+"""After how long without any progress the wait is given up: the reconciliation then tells what is missing."""
+
+Ends = Mapping[TopicPartition, int]
+
+
+async def settled(bootstrap: str, database_url: str, progress: Callable[[str], None]) -> bool:
+    """Wait; True when all is at rest, False when nothing has moved for two minutes and it is not."""
+    last: object = None
+    moved_at = time.monotonic()
+    while time.monotonic() - moved_at < _STILL_SECONDS:
+        try:
+            before = await ends_of(bootstrap, TOPICS)
+            behind = {name: sum(parts.values()) for name, parts in (await lag(bootstrap, before)).items()}
+            mails = await asyncio.to_thread(open_deliveries, database_url)
+            after = await ends_of(bootstrap, TOPICS)
+        except (KafkaError, PyMongoError, OSError) as error:
+            progress(f"cannot look: {type(error).__name__}")
+            await asyncio.sleep(0.5)
+            continue
+        if not any(behind.values()) and not mails and _events(before) == _events(after):
+            return True
+        progress(f"records not yet handled {sum(behind.values())}, mails not yet out {mails}")
+        seen = (behind, mails, _events(after))
+        if seen != last:
+            last, moved_at = seen, time.monotonic()
+        await asyncio.sleep(0.5)
+    progress(f"NOTHING MOVES: { ({name: count for name, count in behind.items() if count}) }, open mails {mails}")
+    return False
+
+
+async def ends_of(bootstrap: str, topics: Sequence[Topic]) -> Ends:
+    """Where each partition ends now."""
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=10_000) as consumer:
+        parts = [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)]
+        found: Ends = await consumer.end_offsets(parts)
+        return found
+
+
+async def lag(bootstrap: str, ends: Ends) -> dict[str, dict[TopicPartition, int]]:
+    """How far each service's group on each topic is behind these ends."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+    await admin.start()
+    try:
+        behind = {}
+        for topic in TOPICS:
+            for service in [each for each in GROUPED if each in topic.readers and topic is not CATALOG]:
+                done = await admin.list_consumer_group_offsets(f"laurel-{service}-{topic.name}")
+                behind[f"{service} on {topic.name}"] = {
+                    part: max(0, end - (done[part].offset if part in done else 0))
+                    for part, end in ends.items()
+                    if part.topic == topic.name
+                }
+        return behind
+    finally:
+        await admin.close()
+
+
+def open_deliveries(database_url: str) -> int:
+    """How many deliveries still have something to do."""
+    client: MongoClient[dict[str, Any]] = MongoClient(database_url, serverSelectionTimeoutMS=5000)
+    with client:
+        return client["laurel_notifier"]["deliveries"].count_documents({"due_at": {"$gt": None}})
+
+
+def published(ends: Ends) -> int:
+    """How many records there are on the topic of completions."""
+    return sum(end for part, end in ends.items() if part.topic == COMPLETIONS.name)
+
+
+def _events(ends: Ends) -> dict[TopicPartition, int]:
+    """Without the topic that heartbeats come on without an end."""
+    return {part: end for part, end in ends.items() if part.topic != STATUS_CHANGES.name}
