@@ -137,7 +137,7 @@ def show(report: Report, console: Console) -> None:
         figures.add_row(name, str(value))
     console.print(figures)
     for each in report.wrong:
-        console.print(f"[red]WRONG[/] {each}", highlight=False, markup=True)
+        console.print(f"WRONG {each}", style="red", highlight=False, markup=False)
     if not report.wrong:
         console.print("[green]All is in balance: nothing lost, nothing doubled.[/]")
 
@@ -165,7 +165,10 @@ def main() -> None:
         began = time.monotonic()
 
         def say(text: str) -> None:
-            progress.console.print(f"[dim]{time.monotonic() - began:7.1f} s[/] {text}", highlight=False, soft_wrap=True)
+            # For a log file too, which sees no bars.
+            far = "/".join(f"{round(task.completed)}" for task in progress.tasks)
+            line = f"{time.monotonic() - began:7.1f} s {far:>9} {text}"
+            progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
         report = run(plan, options.directory.resolve(), say, tick)
     show(report, console)
