@@ -110,6 +110,7 @@ class ProvenDocument:
         self._unsecured = {name: value for name, value in document.items() if name != "proof"}
         self._safe_for: set[bool] = set()
         self._content_hashes: dict[tuple[Any, ...], bytes] = {}
+        self._refusals: dict[bool, MalformedCredential] = {}
 
     def verify(
         self,
@@ -156,17 +157,28 @@ class ProvenDocument:
     def _hash_data(self, suite: Cryptosuite, proof: Proof, hash_name: str) -> bytes:
         """What was signed (`Cryptosuite.hash_data`). Raises MalformedCredential if it does not cover everything."""
         rdf = not suite.carries_context
-        if rdf not in self._safe_for:
-            check_size(self.document)
-            check_terms(self.document, rdf=rdf)
-            self._safe_for.add(rdf)
-        options = {name: value for name, value in proof.items() if name != "proofValue"}
-        covers = (rdf, hash_name, repr(options.get("@context")), *sorted(_texts(proof.get("previousProof"))))
-        content_hash = self._content_hashes.get(covers)
-        if content_hash is None:
+        # What cannot be canonicalised is found out once: eight proofs would make eight times the work of finding it.
+        if rdf in self._refusals:
+            raise self._refusals[rdf]
+        try:
+            if rdf not in self._safe_for:
+                check_size(self.document)
+                check_terms(self.document, rdf=rdf)
+                self._safe_for.add(rdf)
+            options = {name: value for name, value in proof.items() if name != "proofValue"}
+            content_hash = self._content_hash(suite, proof, options, hash_name)
+            return suite.hash_options(self._unsecured, options, hash_name) + content_hash
+        except MalformedCredential as error:
+            self._refusals[rdf] = error
+            raise
+
+    def _content_hash(self, suite: Cryptosuite, proof: Proof, options: Proof, hash_name: str) -> bytes:
+        previous = sorted(_texts(proof.get("previousProof")))
+        covers = (suite.carries_context, hash_name, repr(options.get("@context")), *previous)
+        if covers not in self._content_hashes:
             covered = _covered(self._unsecured, self.proofs, proof)
-            content_hash = self._content_hashes[covers] = suite.hash_content(covered, options, hash_name)
-        return suite.hash_options(self._unsecured, options, hash_name) + content_hash
+            self._content_hashes[covers] = suite.hash_content(covered, options, hash_name)
+        return self._content_hashes[covers]
 
 
 def _suite_to_sign_with(key: SigningKey, name: str | None) -> Cryptosuite:

@@ -172,7 +172,9 @@ def _proof(signature: Signature, method: VerificationMethod, now: datetime, expe
     try:
         signature.check(method)
     except CredentialError as error:
-        return bad("proof", error, Reason.altered)
+        # What no proof can cover says nothing of who changed what.
+        unsafe = error.code == "PROOF_TRANSFORMATION_ERROR"
+        return bad("proof", error, Reason.malformed if unsafe else Reason.altered)
     if signature.begins is not None and signature.begins > now:
         detail = f"The signature counts only from {format_datetime(signature.begins)} on."
         return Step("proof", Outcome.invalid, "PROOF_VERIFICATION_ERROR", detail, Reason.not_yet_valid)

@@ -310,6 +310,7 @@ async def test_bodies_that_cannot_be_read(kafka_settings: KafkaSettings, samples
         (b"[]", 400, ""),
         (b"", 400, ""),
         (b'{"verifiableCredential": {"x": NaN}}', 400, ""),
+        (b'{"verifiableCredential": {"name": "a", "name": "b"}}', 400, ""),
         (b'{"verifiableCredential": 5}', 400, "/verifiableCredential"),
         (b'{"verifiableCredential": {}, "options": 1}', 400, "/options"),
         (b'{"verifiableCredential": {}, "options": {"domain": 1}}', 400, "/options/domain"),

@@ -8,11 +8,15 @@ from laurel.credentials import jcs
 from laurel.credentials.canonical import canonicalize
 from laurel.credentials.contexts import CREDENTIALS_EXAMPLES_V2, CREDENTIALS_V2, OPEN_BADGES, pruning
 from laurel.credentials.documents import check_size, read_json
-from laurel.credentials.errors import MalformedCredential
+from laurel.credentials.errors import MalformedCredential, ProofError
+from laurel.credentials.keys import SigningKey, VerificationMethod
+from laurel.credentials.proofs import MAX_PROOFS, ProvenDocument
 from laurel.credentials.terms import check_terms
+from laurel.credentials.values import encode_base58btc
 from support.cpu import cpu_seconds
 
 Document = dict[str, Any]
+KEY = SigningKey.from_seed(b"bounds".ljust(32))
 EVERY_TERM = sorted(pruning._term_names(CREDENTIALS_V2) | pruning._term_names(OPEN_BADGES))
 
 
@@ -104,3 +108,40 @@ def test_whatever_the_document_it_does_not_take_long(document: Document) -> None
 
     # The largest that are accepted take a fifth of this on a busy machine.
     assert cpu_seconds(work) < 1
+
+
+def tree(depth: int, width: int) -> Document:
+    """Objects that differ in nothing, each in many others: what RDFC-1.0 takes exponential time for."""
+    below = {"https://e.example/p": [tree(depth - 1, width)] * width} if depth else {}
+    return {"type": "Evidence", **below}
+
+
+@pytest.mark.parametrize("place", ["the document", "the proof"])
+@pytest.mark.parametrize("chain", [False, True], ids=["set", "chain"])
+def test_more_proofs_do_not_make_more_work_of_a_refusal(place: str, chain: bool) -> None:
+    issuer = f"did:key:{KEY.public.to_multibase()}"
+    poison = {"https://e.example/p": tree(2, 7)}
+    proofs: list[Document] = [
+        {
+            "id": f"urn:proof:{number}", "type": "DataIntegrityProof", "cryptosuite": "eddsa-rdfc-2022",
+            "created": "2026-01-01T00:00:00Z", "proofPurpose": "assertionMethod",
+            "verificationMethod": f"{issuer}#{KEY.public.to_multibase()}",
+            "proofValue": encode_base58btc(bytes([number]) * 64),
+            **({"previousProof": [f"urn:proof:{before}" for before in range(number)]} if chain and number else {}),
+            **(poison if place == "the proof" else {}),
+        }
+        for number in range(MAX_PROOFS)
+    ]  # fmt: skip
+    document = credential(issuer=issuer, credentialSubject={"id": "urn:x"}, proof=proofs)
+    if place == "the document":
+        document |= {"evidence": poison | {"type": "Evidence"}}
+    proven = ProvenDocument(document)
+    method = VerificationMethod(proofs[0]["verificationMethod"], issuer, KEY.public)
+
+    def refuse() -> None:
+        for proof in proven.proofs:
+            with pytest.raises(ProofError) as error:
+                proven.verify(proof, method=method)
+            assert error.value.code == "PROOF_TRANSFORMATION_ERROR"
+
+    assert cpu_seconds(refuse) < 0.1
