@@ -17,7 +17,16 @@ from laurel.contracts.credentials import CredentialIssued
 from laurel.contracts.envelope import Envelope, derived_id
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.signature import SignatureHeader, check
-from laurel.contracts.status import Action, Purpose, State, StatusChanged, StatusChangeRequested, StatusListSigned
+from laurel.contracts.status import (
+    Action,
+    Purpose,
+    State,
+    StatusChanged,
+    StatusChangeRequested,
+    StatusListSigned,
+    StatusRecorded,
+    kept_history,
+)
 from laurel.contracts.status import list_id as list_id_of
 from laurel.contracts.topics import STATUS_CHANGES, Message, message
 from laurel.credentials.errors import CredentialError
@@ -26,7 +35,7 @@ from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.lint import lint, lint_generic
 from laurel.credentials.proofs import ProvenDocument
 from laurel.credentials.status_list import is_bitstring_entry
-from registry.rows import Applied, HistoryEntry, StoredCredential, StoredList, StoredRequest
+from registry.rows import Applied, StoredCredential, StoredList, StoredRequest
 
 SOURCE = "urn:laurel:registry"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,100}")
@@ -54,7 +63,7 @@ def registration(
     check_proof(body.credential, body.issuer, issuer, lint if _is_earned(body) else lint_generic)
     _check_position(body, addresses)
     document = orjson.dumps(body.credential).decode()
-    first = HistoryEntry(version=1, state=State.ACTIVE, at=body.issued_at, by="issuer", request=cause)
+    first = StatusRecorded(version=1, state=State.ACTIVE, at=body.issued_at, by="issuer", request=cause)
     return StoredCredential(
         id=body.id, token=token, document=document, digest=content_digest(body.credential), issuer=body.issuer,
         achievement=body.achievement, partner=body.partner, position=body.status, state=State.ACTIVE, version=1,
@@ -212,7 +221,7 @@ def changed(
             Code.TRANSITION_NOT_ALLOWED, "/action",
             f"The credential is {credential.state.value}, so the action {body.action.value} cannot be taken{final}.",
         )  # fmt: skip
-    entry = HistoryEntry(
+    entry = StatusRecorded(
         version=credential.version + 1, state=state, at=request.accepted_at, by=_named(request, body),
         reason=body.reason, action=body.action, request=request.id,
     )  # fmt: skip
@@ -232,11 +241,17 @@ def application(credential: StoredCredential, request_id: str) -> Applied | None
 
 
 def status_changed(credential: StoredCredential) -> Message:
-    """A stored credential's current status as its event; one version always gives the same bytes."""
+    """A stored credential's current status as its event; one version always gives the same bytes.
+
+    It carries the history from the first change on, so that the log alone makes a whole registry; that of a
+    registration follows from the credential.
+    """
     entry = credential.history[-1]
+    kept = kept_history(credential.history) if entry.version > 1 else ()
     body = StatusChanged(
         credential=credential.id, issuer=credential.issuer, achievement=credential.achievement,
         status=credential.position, state=entry.state, version=entry.version, reason=entry.reason, changed_at=entry.at,
+        history=kept or None,
     )  # fmt: skip
     return message(
         STATUS_CHANGES, body, key=credential.id, source=SOURCE, time=entry.at, subject=credential.id,

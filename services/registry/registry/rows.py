@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from laurel.contracts.base import Contract, CredentialId, Digest, Line, Moment, Slug
+from laurel.contracts.base import Contract, CredentialId, Digest, Moment, Slug
 from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.errors import Code, Rejected
-from laurel.contracts.status import Action, State
-
-
-class HistoryEntry(Contract):
-    """One status and how it came to be. `at` is when the request was accepted; it was drawn once and stored."""
-
-    version: int
-    state: State
-    at: Moment
-    by: str
-    reason: Line | None = None
-    action: Action | None = None
-    request: str
+from laurel.contracts.status import State, StatusRecorded
 
 
 class StoredCredential(Contract):
@@ -37,7 +25,7 @@ class StoredCredential(Contract):
     position: StatusPosition
     state: State
     version: int
-    history: tuple[HistoryEntry, ...]
+    history: tuple[StatusRecorded, ...]
     issued_at: Moment
 
 

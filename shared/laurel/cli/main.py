@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from laurel.cli import badge, catalog, dead_letters, keys, output, partner, status, verify
+from laurel.cli import badge, catalog, dead_letters, keys, output, partner, reconcile, status, verify
 from laurel.cli.exits import DONE, INTERRUPTED, UNEXPECTED, Stop
 
 HELP = """
@@ -21,6 +21,7 @@ Exit codes:
   1    the credential does not hold, or Laurel refused
   2    wrong use, or a setting is missing or unusable
   3    could not be checked: something did not answer
+  4    what was published and what became of it do not fit together
   70   a failure nobody foresaw (LAUREL_DEBUG=1 shows its trace)
   130  interrupted
 
@@ -36,6 +37,7 @@ app.command("verify")(verify.verify)
 app.add_typer(badge.app, name="badge")
 app.add_typer(status.app, name="status")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command("reconcile")(reconcile.reconcile)
 app.add_typer(keys.app, name="keys")
 
 

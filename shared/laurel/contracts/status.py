@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
 from laurel.contracts.base import Contract, CredentialId, Line, Moment, Slug
 from laurel.contracts.credentials import StatusPosition
+
+Entry = TypeVar("Entry")
 
 
 class State(StrEnum):
@@ -49,6 +52,36 @@ class StatusChangeRequested(Contract):
     """When it was wanted."""
 
 
+class StatusRecorded(Contract):
+    """One entry of a credential's history: a status, and how it came to be."""
+
+    version: Annotated[int, Field(ge=1)]
+    """The version that it made."""
+    state: State
+    """What the credential was from then on."""
+    at: Moment
+    """When the request was accepted, or the credential issued."""
+    by: Annotated[str, Field(max_length=300)]
+    """Who asked for it."""
+    reason: Line | None = None
+    """Why; absent at registration."""
+    action: Action | None = None
+    """What was asked for; absent at registration."""
+    request: Annotated[str, Field(max_length=500)]
+    """The id of the request, or of the event that brought the credential."""
+
+
+HISTORY_LIMIT = 90
+"""Entries of a history that the log keeps: a record can hold so many of the longest possible ones."""
+
+
+def kept_history(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """What the log keeps of a history: all of it, or past the limit the first entry and the newest."""
+    if len(entries) <= HISTORY_LIMIT:
+        return tuple(entries)
+    return (entries[0], *entries[1 - HISTORY_LIMIT :])
+
+
 class StatusChanged(Contract):
     """A credential's full status. Version 1 is its registration as active; each change adds one."""
 
@@ -68,6 +101,8 @@ class StatusChanged(Contract):
     """Why it was changed; absent at registration."""
     changed_at: Moment
     """When it became so."""
+    history: Annotated[tuple[StatusRecorded, ...], Field(max_length=HISTORY_LIMIT)] | None = None
+    """How it came to be so, oldest first; absent at registration. Past the limit, the first and the newest entries."""
 
 
 class StatusHeartbeat(Contract):

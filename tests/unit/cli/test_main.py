@@ -16,7 +16,7 @@ from laurel.cli.main import app, main
 COMMANDS = [
     "catalog apply", "partner check", "partner publish", "verify", "status revoke", "status suspend",
     "status reinstate", "status show", "dead-letters list", "dead-letters show", "dead-letters replay", "keys new",
-    "badge bake", "badge unbake",
+    "badge bake", "badge unbake", "reconcile",
 ]  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_the_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["--help"]) == 0
 
     printed = capsys.readouterr().out
-    for code in ("0 ", "1 ", "2 ", "3 ", "70 ", "130 "):
+    for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "70 ", "130 "):
         assert f"\n   {code}" in printed
 
 

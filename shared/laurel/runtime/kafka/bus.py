@@ -25,7 +25,7 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.letters import dead_letter
 from laurel.runtime.kafka.provisioning import provision, until_answered
-from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, record_of
+from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, group_of, record_of
 from laurel.runtime.metrics import BATCH_SECONDS, DEAD_LETTERED, HANDLED, PUBLISHED
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
@@ -75,7 +75,7 @@ class Kafka:
         policy = FailurePolicy(self._service, name, self._bury, self._health, backoff=self._backoff)
         subscriber = self._broker.subscriber(
             # A group a topic: the topics then join, move and stall apart from each other.
-            topic.name, group_id=f"laurel-{self._service}-{name}", batch=True, max_records=max_records,
+            topic.name, group_id=group_of(self._service, name), batch=True, max_records=max_records,
             batch_timeout_ms=_POLL_MS, auto_offset_reset="earliest", ack_policy=AckPolicy.NACK_ON_ERROR,
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
             heartbeat_interval_ms=max(300, self.settings.kafka_session_timeout_ms // 5),

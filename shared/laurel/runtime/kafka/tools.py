@@ -1,41 +1,77 @@
-"""For operators' tools: reading a partition once, and sending records again."""
+"""For operators' tools: reading a partition once, how far groups are, and sending records again."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from laurel.contracts.topics import Topic
 from laurel.runtime.kafka.consumer import Consumer
-from laurel.runtime.kafka.records import MAX_REQUEST, record_of
+from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, group_of, record_of
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
 
 
 async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: int = 0) -> AsyncIterator[Record]:
-    """The records of a partition from `offset` to what is its end now, without a group. For operators' tools.
+    """The records of a partition from `offset` to at least what is its end now, without a group.
+
+    The batch that the end lies in is read whole: the embedded broker tells an end inside its last batch.
 
     Raises:
         KafkaError: the broker is away, or has no such topic.
     """
     consumer = Consumer(
         bootstrap_servers=settings.kafka_bootstrap, group_id=None, enable_auto_commit=False,
-        auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST,
+        auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST, fetch_max_wait_ms=FETCH_WAIT_MS,
     )  # fmt: skip
     part = TopicPartition(topic.name, partition)
     try:
         await consumer.start()
         if topic.name not in await consumer.topics():
             raise UnknownTopicOrPartitionError(f"there is no topic {topic.name}")
-        consumer.assign([part])
         begin, end = (await consumer.beginning_offsets([part]))[part], (await consumer.end_offsets([part]))[part]
-        consumer.seek(part, max(offset, begin))
+        if (start := max(offset, begin)) >= end:
+            return
+        consumer.assign([part])
+        consumer.seek(part, start)
         while await consumer.position(part) < end:
             for raw in (await consumer.getmany(part, timeout_ms=500)).get(part, []):
-                if raw.offset < end:
-                    yield record_of(raw)
+                yield record_of(raw)
+    finally:
+        await consumer.stop()
+
+
+async def begins(settings: KafkaSettings, topic: Topic) -> dict[int, int]:
+    """The first offset that each partition still has: retention deletes what is before it.
+
+    Raises:
+        KafkaError: the broker is away.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
+    parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    try:
+        await consumer.start()
+        return {part.partition: offset for part, offset in (await consumer.beginning_offsets(parts)).items()}
+    finally:
+        await consumer.stop()
+
+
+async def committed(settings: KafkaSettings, service: str, topic: Topic) -> dict[int, int]:
+    """The next offset that a service will handle, by partition; 0 where it has committed none yet. Joins no group.
+
+    Raises:
+        KafkaError: the broker is away.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap, group_id=group_of(service, topic.name), enable_auto_commit=False
+    )
+    parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    try:
+        await consumer.start()
+        consumer.assign(parts)
+        return {part.partition: await consumer.committed(part) or 0 for part in parts}
     finally:
         await consumer.stop()
 

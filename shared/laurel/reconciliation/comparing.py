@@ -1,0 +1,32 @@
+"""From facts to a report. Pure: tests may change or add facts, such as a mail catcher's, and compare again."""
+
+from __future__ import annotations
+
+from laurel.reconciliation.completions import (
+    compare_completions,
+    compare_credentials,
+    compare_positions,
+    compare_rejections,
+)
+from laurel.reconciliation.deliveries import compare_deliveries, compare_mails
+from laurel.reconciliation.facts import Facts
+from laurel.reconciliation.registrations import compare_bits, compare_lists, compare_registrations, compare_statuses
+from laurel.reconciliation.report import Balance, Findings, Kind, Report
+
+
+def compare(facts: Facts) -> Report:
+    """The balance and every discrepancy."""
+    balance, findings = Balance(unreadable=dict(facts.unreadable)), Findings()
+    for row in facts.broken_rows:
+        findings.wrong(Kind.ROW_UNREADABLE, row, "The row lacks a field or has one of another kind.")
+    compare_completions(facts, balance, findings)
+    compare_rejections(facts, balance, findings)
+    compare_credentials(facts, balance, findings)
+    compare_positions(facts, balance, findings)
+    compare_registrations(facts, balance, findings)
+    compare_statuses(facts, findings)
+    compare_lists(facts, balance, findings)
+    compare_bits(facts, findings)
+    compare_deliveries(facts, balance, findings)
+    compare_mails(facts, balance, findings)
+    return findings.report(facts.at, balance)

@@ -1,0 +1,122 @@
+"""Facts from the services' databases, read as the rows stand and not through the services' own code.
+
+A service's mistake in reading would otherwise be repeated here. Nothing is written, and of personal data nothing is
+read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from laurel.contracts.base import utc_text
+from laurel.contracts.completions import CompletionRejected
+from laurel.contracts.envelope import derived_id
+from laurel.contracts.operations import Occasion
+from laurel.contracts.status import State
+from laurel.contracts.topics import COMPLETIONS
+from laurel.credentials.errors import CredentialError
+from laurel.credentials.status_list import decode
+from laurel.reconciliation.documents import document_digest, history_digest
+from laurel.reconciliation.facts import (
+    Delivery,
+    Facts,
+    Family,
+    Filing,
+    Intent,
+    Position,
+    Registered,
+    Rejection,
+    StoredList,
+)
+from laurel.runtime.mongo import Mongo
+
+Row = dict[str, Any]
+Progress = Callable[[str], None]
+_BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, CredentialError)
+
+
+async def read_issuer(mongo: Mongo, facts: Facts, progress: Progress) -> None:
+    """The issuer's decisions and bits."""
+
+    def intent(row: Row) -> None:
+        event = row["event"]
+        facts.intents[row["_id"]] = Intent(
+            row["record"], (row["partner"], event["source"], event["id"]), _filing(row, row["position"]),
+            bool(row.get("unpublished")),
+        )  # fmt: skip
+
+    def rejection(row: Row) -> None:
+        body = bytes(row["body"])
+        told = CompletionRejected.model_validate_json(body)
+        event_id = derived_id(COMPLETIONS.name, row["_id"], "completion.rejected")
+        facts.rejections[row["_id"]] = Rejection(told.code.value, event_id, sha256(body).digest(), told.rejected_at)
+
+    def family(row: Row) -> None:
+        bits = {purpose: decode(encoded).to_bytes() for purpose, encoded in row["bits"].items()}
+        facts.families[row["_id"]] = Family(row["version"], bool(row.get("unpublished")), bits)
+
+    await _each(mongo, "intents", intent, facts, progress, without=("document", "multikey", "verification_method"))
+    await _each(mongo, "rejections", rejection, facts, progress)
+    await _each(mongo, "status_list_families", family, facts, progress, without=("versions",))
+
+
+async def read_registry(mongo: Mongo, facts: Facts, progress: Progress) -> None:
+    """The public record."""
+
+    def credential(row: Row) -> None:
+        history = row["history"]
+        newest, versions = history[-1], [entry["version"] for entry in history]
+        facts.registered[row["_id"]] = Registered(
+            digest=document_digest(orjson.loads(row["document"])), noted=row["digest"],
+            filing=_filing(row, row["position"], row["issuedAt"]), state=State(row["state"]), version=row["version"],
+            history=history_digest(history),
+            consistent=versions == list(range(versions[0], versions[0] + len(versions)))
+            and (newest["state"], newest["version"]) == (row["state"], row["version"]),
+        )  # fmt: skip
+
+    def status_list(row: Row) -> None:
+        digest = document_digest(orjson.loads(row["document"]))
+        facts.stored_lists[row["_id"]] = StoredList(row["issuer"], row["version"], digest, row["digest"])
+
+    await _each(mongo, "credentials", credential, facts, progress)
+    await _each(mongo, "status_lists", status_list, facts, progress)
+
+
+async def read_notifier(mongo: Mongo, facts: Facts, progress: Progress) -> None:
+    """What learners were told; not who they are."""
+
+    def delivery(row: Row) -> None:
+        attempts = row["attempts"]
+        facts.deliveries[row["_id"]] = Delivery(
+            row["credential"], Occasion(row["occasion"]), row["state"], row.get("due_at"), row["unreported"],
+            tuple(each["outcome"] for each in attempts), attempts[-1]["ended_at"] if attempts else None,
+        )  # fmt: skip
+
+    await _each(mongo, "deliveries", delivery, facts, progress, without=("wording", "trace", "reason"))
+
+
+async def _each(
+    mongo: Mongo, collection: str, take: Callable[[Row], None], facts: Facts, progress: Progress,
+    *, without: Iterable[str] = (),
+) -> None:  # fmt: skip
+    what = f"{mongo.database.name}.{collection}"
+    async for row in mongo.collection(collection).find({}, dict.fromkeys(without, 0) or None):
+        try:
+            take(row)
+        except _BROKEN:
+            facts.broken_rows.add(f"{what}/{row['_id']}")
+        progress(what)
+
+
+def _filing(row: Row, position: Row, issued_at: str | None = None) -> Filing:
+    created = row.get("created")
+    at = utc_text(created) if isinstance(created, datetime) else issued_at
+    return Filing(
+        row["issuer"], row.get("achievement"), row.get("partner"), Position(position["family"], position["index"]),
+        at or "",
+    )  # fmt: skip
