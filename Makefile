@@ -55,6 +55,7 @@ check: setup ## formatting, lint, types, import rules, generated documents
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m laurel.contracts.asyncapi --check
+	@$(PY) -m laurel.contracts.access --check
 
 fmt: setup ## format the code
 	@.venv/bin/ruff check --fix .
@@ -62,3 +63,4 @@ fmt: setup ## format the code
 
 docs: setup ## write the generated documents again
 	@$(PY) -m laurel.contracts.asyncapi
+	@$(PY) -m laurel.contracts.access

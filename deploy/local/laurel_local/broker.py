@@ -164,8 +164,12 @@ class ApacheKafka(Broker):
         lines = "".join(f"{key}={value}\n" for key, value in settings.items())
         (self.directory / "server.properties").write_text(lines)
 
+    def _format_options(self) -> tuple[str, ...]:
+        """What the data folder is made with besides."""
+        return ()
+
     def _format(self) -> None:
-        tool = self._java("kafka.tools.StorageTool", "format", "-t", self.quorum.cluster_id, "-c")
+        tool = self._java("kafka.tools.StorageTool", "format", "-t", self.quorum.cluster_id, *self._format_options(), "-c")
         formatter = Process("kafka-format", tool, log_dir=self.directory, cwd=self.directory)
         formatter.start()
         formatter.wait_success(self.start_timeout)

@@ -7,19 +7,13 @@ import os
 import secrets
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
+from laurel_local.certificates import Authority
 from laurel_local.consortium import Consortium, load_or_make
 
 IMAGE_USER = 10001  # the user that the images run as of themselves
 MAIL_HOST = "mailpit"
-CERTIFICATE_LIFE = timedelta(days=3650)
 START_OVER = "docker compose down --volumes, and remove .env and .compose"
 
 
@@ -73,52 +67,11 @@ def _write_certificate(folder: Path) -> None:
 
     The authority's key is never written, so it will vouch for nothing else.
     """
-    now = datetime.now(UTC)
-    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Laurel compose, mail catcher")])
-    ca = (
-        _builder(authority, authority, authority_key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .sign(authority_key, hashes.SHA256())
-    )
-    certificate = (
-        _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, MAIL_HOST)]), authority, key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(MAIL_HOST)]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write(folder / "smtp-ca.pem", ca.public_bytes(pem), 0o644)
-    _write(folder / "smtp-certificate.pem", certificate.public_bytes(pem), 0o644)
-    _write(folder / "smtp-key.pem", private, 0o600)
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + CERTIFICATE_LIFE)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates, key_cert_sign=signs_certificates, crl_sign=signs_certificates,
-        content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
-        encipher_only=False, decipher_only=False,
-    )  # fmt: skip
+    authority = Authority("Laurel compose, mail catcher")
+    issued = authority.issue(MAIL_HOST, [MAIL_HOST])
+    _write(folder / "smtp-ca.pem", authority.certificate, 0o644)
+    _write(folder / "smtp-certificate.pem", issued.certificate, 0o644)
+    _write(folder / "smtp-key.pem", issued.key, 0o600)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

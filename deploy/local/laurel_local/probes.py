@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import ssl
 import struct
 from urllib.parse import urlsplit
 
@@ -43,14 +44,15 @@ def mongo_answers(url: str) -> bool:
         return True
 
 
-def kafka_answers(port: int) -> bool:
-    """Whether a Kafka broker answers a metadata request and counts itself in.
+def kafka_answers(port: int, tls: ssl.SSLContext | None = None) -> bool:
+    """Whether a Kafka broker answers a metadata request and counts itself in; `tls` is how it is spoken to, if so.
 
     Spoken by hand, since a client library would want an event loop and would log every refused connection.
     """
     # Metadata, version 1, for no topics: api key 3, version, correlation id, client id, an empty topic list.
     request = struct.pack(">hhih", 3, 1, 7, 5) + b"probe" + struct.pack(">i", 0)
-    with socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as broker:
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as plain:
+        broker = tls.wrap_socket(plain, server_hostname="127.0.0.1") if tls else plain
         broker.sendall(struct.pack(">i", len(request)) + request)
         (length,) = struct.unpack(">i", _read(broker, 4))
         correlation_id, brokers = struct.unpack(">ii", _read(broker, min(length, 8)).ljust(8, b"\0"))

@@ -6,10 +6,11 @@ import os
 import re
 import sys
 from ipaddress import ip_address
-from typing import Annotated, Literal, NoReturn, TypeVar
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 EXIT_BAD_SETTINGS = 2
@@ -49,19 +50,114 @@ def _mongo_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _sasl_password(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not (0 < len(text) <= 1024 and text.isascii() and text.isprintable()):
+        # SCRAM would prepare other characters (RFC 4013), which the client library does not.
+        raise ValueError("must be printable ASCII characters, at most 1024 of them")
+    return secret
+
+
+def _readable(path: Path) -> Path:
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
+    return path
+
+
+def _private(path: Path) -> Path:
+    found = _readable(path).stat()
+    # One that root owns must be readable by the service's group, which is how a container is given a secret.
+    if found.st_mode & (0o037 if found.st_uid == 0 else 0o077):
+        raise ValueError(f"{path} can be read by others than its owner; chmod 600 it")
+    return path
+
+
+def _password_file(path: Path) -> Path:
+    try:
+        _sasl_password(SecretStr(_private(path).read_text(encoding="ascii").strip()))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} must hold printable ASCII characters") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return path
+
+
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 
 
 class KafkaSettings(BaseSettings):
-    """How to reach the broker. `kafka_idempotence` may be off only with the embedded broker, which lacks it."""
+    """How to reach the broker, and as whom.
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    `kafka_idempotence` may be off only with the embedded broker, which lacks it. `kafka_security_protocol` is in
+    Kafka's own words. `kafka_ca_file` holds the authorities that may vouch for a broker; without it they are the
+    system's. Of `kafka_password` and `kafka_password_file` exactly one goes with `kafka_username`.
+    """
+
+    # Not even the library's own text of an error may show what was given: it may be the password.
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     kafka_bootstrap: Annotated[str, Field(min_length=3)]
     kafka_idempotence: bool = True
     kafka_replication: Annotated[int, Field(ge=1, le=9)] = 1
     kafka_session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 10_000
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_ca_file: Annotated[Path, AfterValidator(_readable)] | None = None
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    kafka_username: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] | None = None
+    kafka_password: Annotated[SecretStr, AfterValidator(_sasl_password)] | None = None
+    kafka_password_file: Annotated[Path, AfterValidator(_password_file)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        protocol = self.kafka_security_protocol
+        passwords = [each for each in (self.kafka_password, self.kafka_password_file) if each is not None]
+        if not protocol.startswith("SASL_"):
+            if self.kafka_username is not None or passwords:
+                # Connecting as nobody, when somebody was named, would look like missing rights.
+                raise ValueError(
+                    f"LAUREL_KAFKA_SECURITY_PROTOCOL is {protocol}, which uses no LAUREL_KAFKA_USERNAME or "
+                    "LAUREL_KAFKA_PASSWORD: set it to SASL_SSL"
+                )
+        elif self.kafka_username is None:
+            raise ValueError(f"LAUREL_KAFKA_USERNAME must be set where LAUREL_KAFKA_SECURITY_PROTOCOL is {protocol}")
+        elif len(passwords) != 1:
+            raise ValueError(
+                "exactly one of LAUREL_KAFKA_PASSWORD and LAUREL_KAFKA_PASSWORD_FILE must be set with "
+                "LAUREL_KAFKA_USERNAME"
+            )
+        if protocol == "SASL_PLAINTEXT" and not all(is_loopback(f"//{each}") for each in self._servers()):
+            # A listener could take the password's proof and everything that follows.
+            raise ValueError(
+                "LAUREL_KAFKA_SECURITY_PROTOCOL may be SASL_PLAINTEXT only when LAUREL_KAFKA_BOOTSTRAP is this "
+                "machine: set it to SASL_SSL"
+            )
+        if protocol == "SASL_PLAINTEXT" and self.kafka_sasl_mechanism == "PLAIN":
+            raise ValueError(
+                "LAUREL_KAFKA_SASL_MECHANISM may be PLAIN only with SASL_SSL: it sends the password itself"
+            )
+        if self.kafka_ca_file is not None and protocol not in ("SSL", "SASL_SSL"):
+            raise ValueError(
+                f"LAUREL_KAFKA_CA_FILE is set, but LAUREL_KAFKA_SECURITY_PROTOCOL is {protocol}, without TLS: "
+                "set it to SASL_SSL"
+            )
+        return self
+
+    def _servers(self) -> list[str]:
+        return self.kafka_bootstrap.split(",")
+
+    def kafka_secret(self) -> str | None:
+        """The password, or None without SASL. A file is read each time, so that a new client has the new one.
+
+        Raises:
+            OSError: the file cannot be read any more.
+        """
+        if self.kafka_password_file is not None:
+            return self.kafka_password_file.read_text(encoding="ascii").strip()
+        return None if self.kafka_password is None else self.kafka_password.get_secret_value()
 
 
 class MongoSettings(BaseSettings):

@@ -4,6 +4,7 @@ FastStream's defaults acknowledge first, start at the newest record and create t
 lose events here, so everything that matters is set explicitly.
 """
 
+from laurel.runtime.kafka.access import apply_rules, compare_rules, remove_user, set_password
 from laurel.runtime.kafka.bus import Kafka
 from laurel.runtime.kafka.letters import dead_letter
 from laurel.runtime.kafka.provisioning import provision, until_answered
@@ -11,13 +12,6 @@ from laurel.runtime.kafka.tools import begins, committed, resend, scan
 from laurel.runtime.kafka.views import TableReader
 
 __all__ = [
-    "Kafka",
-    "TableReader",
-    "begins",
-    "committed",
-    "dead_letter",
-    "provision",
-    "resend",
-    "scan",
-    "until_answered",
-]
+    "Kafka", "TableReader", "apply_rules", "begins", "committed", "compare_rules", "dead_letter", "provision",
+    "remove_user", "resend", "scan", "set_password", "until_answered",
+]  # fmt: skip

@@ -15,13 +15,15 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 
+from laurel.contracts.access import topics_of
 from laurel.contracts.envelope import encode
 from laurel.contracts.errors import Code
-from laurel.contracts.topics import Message, Topic
+from laurel.contracts.topics import TOPICS, Message, Topic
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock, utc_now
 from laurel.runtime.failures import Backoff, FailurePolicy, Handler
 from laurel.runtime.health import Health
+from laurel.runtime.kafka.connecting import broker_security
 from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.letters import dead_letter
 from laurel.runtime.kafka.provisioning import provision, until_answered
@@ -60,10 +62,10 @@ class Kafka:
         self._backoff = backoff
         self._subscriptions: list[_Subscription] = []
         self._broker = KafkaBroker(
-            settings.kafka_bootstrap.split(","), acks="all", enable_idempotence=settings.kafka_idempotence,
-            allow_auto_create_topics=False, max_batch_size=256 * 1024, max_request_size=MAX_REQUEST,
-            graceful_timeout=10.0, logger=logging.getLogger("laurel.faststream"), log_level=logging.DEBUG,
-            client_id=f"laurel-{service}",
+            settings.kafka_bootstrap.split(","), security=broker_security(settings), acks="all",
+            enable_idempotence=settings.kafka_idempotence, allow_auto_create_topics=False, max_batch_size=256 * 1024,
+            max_request_size=MAX_REQUEST, graceful_timeout=10.0, logger=logging.getLogger("laurel.faststream"),
+            log_level=logging.DEBUG, client_id=f"laurel-{service}",
         )  # fmt: skip
         health.check_live("kafka", self._stuck)
 
@@ -99,10 +101,14 @@ class Kafka:
         self._subscriptions.append(state)
 
     async def start(self) -> None:
-        """Wait for the broker, make the topics, connect the producer; consuming starts with `consume`."""
+        """Wait for the broker and the topics, which are made where that is allowed, and connect the producer.
+
+        Consuming starts with `consume`.
+        """
 
         async def attempt() -> None:
-            await provision(self.settings)
+            # A service looks after its own topics; what is no service, such as a test, after all.
+            await provision(self.settings, topics_of(self._service) or TOPICS)
             await self.connect()
 
         await until_answered("Kafka", attempt, self._health)

@@ -10,40 +10,59 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
-from laurel.contracts.topics import BY_NAME, TOPICS, Topic
+from laurel.contracts.topics import TOPICS, Topic
 from laurel.runtime.failures import Backoff
-from laurel.runtime.faults import is_transient
+from laurel.runtime.faults import Transient, is_transient
 from laurel.runtime.health import Health
+from laurel.runtime.kafka.connecting import client_options
 from laurel.runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
 _TOPIC_EXISTS = 36
+_NOT_ALLOWED = (29, 31)  # on the topic, and on the cluster
 
 
-async def provision(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> None:
-    """Create the catalogue's topics that are missing.
+class NotProvisioned(Transient):
+    """A topic is missing or not to be seen, and this user may not make it: an operator has to."""
+
+
+async def provision(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> tuple[str, ...]:
+    """Create those of the topics that are missing; their names.
 
     Raises:
         KafkaError: the broker is away or refuses.
+        NotProvisioned: some are missing for this user, who has no right to create them.
         RuntimeError: a topic exists with another number of partitions, so that keys would be spread differently.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=10_000)
     await admin.start()
     try:
-        answer = await admin.create_topics([_new_topic(topic, settings.kafka_replication) for topic in topics])
-        for name, code, *_ in answer.topic_errors:
-            if code not in (0, _TOPIC_EXISTS):
-                raise for_code(code)(f"creating {name}")
-        described = await admin.describe_topics([topic.name for topic in topics])
-        for found in described:
-            wanted = BY_NAME[found["topic"]].partitions
-            if found["partitions"] and len(found["partitions"]) != wanted:
+        # All that this user may see. Asked for one by one, a broker may make them, with partitions of its choice.
+        there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
+        for topic in topics:
+            if there.get(topic.name, 0) not in (0, topic.partitions):
                 raise RuntimeError(
-                    f"topic {found['topic']} has {len(found['partitions'])} partitions, the catalogue says {wanted}"
+                    f"topic {topic.name} has {there[topic.name]} partitions, the catalogue says {topic.partitions}"
                 )
+        missing = [topic for topic in topics if topic.name not in there]
+        return await _create(admin, missing, settings.kafka_replication) if missing else ()
     finally:
         await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], replication: int) -> tuple[str, ...]:
+    answer = await admin.create_topics([_new_topic(topic, replication) for topic in topics])
+    codes: dict[str, int] = {name: code for name, code, *_ in answer.topic_errors}
+    refused = [name for name, code in codes.items() if code in _NOT_ALLOWED]
+    if refused:
+        raise NotProvisioned(
+            f"this user neither sees nor may create {', '.join(refused)}; `laurel kafka apply` makes topics and rules"
+        )
+    for name, code in codes.items():
+        if code not in (0, _TOPIC_EXISTS):
+            raise for_code(code)(f"creating {name}")
+    return tuple(name for name, code in codes.items() if code == 0)
 
 
 def _new_topic(topic: Topic, replication: int) -> NewTopic:
@@ -65,7 +84,8 @@ async def until_answered(what: str, attempt: Callable[[], Any], health: Health) 
             if not is_transient(error):
                 raise
             tries += 1
-            health.waiting(what, f"{what} does not answer: {type(error).__name__}")
+            told = f"{what}: {error}" if isinstance(error, NotProvisioned) else None
+            health.waiting(what, told or f"{what} does not answer: {type(error).__name__}")
             log.warning("waiting", on=what, tries=tries, error=str(error)[:200])
             await asyncio.sleep(backoff.wait(tries, lambda: 0.5))
         else:

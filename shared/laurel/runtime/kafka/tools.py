@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from laurel.contracts.topics import Topic
+from laurel.runtime.kafka.connecting import client_options
 from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, group_of, record_of
 from laurel.runtime.record import Record
@@ -23,7 +24,7 @@ async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: in
         KafkaError: the broker is away, or has no such topic.
     """
     consumer = Consumer(
-        bootstrap_servers=settings.kafka_bootstrap, group_id=None, enable_auto_commit=False,
+        **client_options(settings), group_id=None, enable_auto_commit=False,
         auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST, fetch_max_wait_ms=FETCH_WAIT_MS,
     )  # fmt: skip
     part = TopicPartition(topic.name, partition)
@@ -49,7 +50,7 @@ async def begins(settings: KafkaSettings, topic: Topic) -> dict[int, int]:
     Raises:
         KafkaError: the broker is away.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
+    consumer = AIOKafkaConsumer(**client_options(settings))
     parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
     try:
         await consumer.start()
@@ -65,7 +66,7 @@ async def committed(settings: KafkaSettings, service: str, topic: Topic) -> dict
         KafkaError: the broker is away.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, group_id=group_of(service, topic.name), enable_auto_commit=False
+        **client_options(settings), group_id=group_of(service, topic.name), enable_auto_commit=False
     )
     parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
     try:
@@ -83,7 +84,7 @@ async def resend(settings: KafkaSettings, records: Sequence[Record]) -> None:
         KafkaError: not all was confirmed; some may have been.
     """
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap, acks="all", enable_idempotence=settings.kafka_idempotence,
+        **client_options(settings), acks="all", enable_idempotence=settings.kafka_idempotence,
         max_request_size=MAX_REQUEST,
     )  # fmt: skip
     try:

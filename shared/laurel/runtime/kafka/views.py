@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from laurel.contracts.topics import Topic
 from laurel.runtime.health import Health
+from laurel.runtime.kafka.connecting import client_options
 from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.provisioning import provision, until_answered
 from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, record_of
@@ -52,7 +53,7 @@ class TableReader:
     async def _connect(self) -> None:
         await provision(self._settings, self._topics)
         consumer = Consumer(
-            bootstrap_servers=self._settings.kafka_bootstrap, group_id=None, enable_auto_commit=False,
+            **client_options(self._settings), group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST, fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=30_000,
         )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Apache Kafka with TLS, SCRAM users and rules: what a consortium runs, on one machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import ssl
+from base64 import b64encode
+from hashlib import pbkdf2_hmac
+from pathlib import Path
+
+from laurel.contracts.access import ADMIN
+from laurel_local.broker import ApacheKafka
+from laurel_local.certificates import Authority
+from laurel_local.probes import kafka_answers
+from laurel_local.processes import free_port
+
+SECURITY = Path(__file__).parents[2] / "kafka" / "security.properties"
+_ITERATIONS = 8192
+
+
+class SecuredKafka(ApacheKafka):
+    """Apache Kafka on deploy/kafka/security.properties, in `directory`, with certificates made at the first start.
+
+    The super user's password is in `admin_password_file`. Everybody else is a stranger until `laurel kafka` has made
+    users and rules.
+    """
+
+    name = "secured Apache Kafka"
+
+    def __init__(
+        self, directory: Path, cache: Path | None = None, *, port: int | None = None, heap: str = "512m"
+    ) -> None:
+        super().__init__(directory, cache, port=port, heap=heap)
+        self.between_brokers = free_port()
+        self.ports = (*self.ports, self.between_brokers)
+        self.ca_file = self.directory / "tls" / "ca.pem"
+        self._broker_file = self.directory / "tls" / "broker.pem"
+        self.admin_password_file = self.directory / "tls" / "admin-password"
+
+    def environment(self, user: str, password_file: Path) -> dict[str, str]:
+        """What somebody who connects as `user` is told."""
+        return {
+            "LAUREL_KAFKA_BOOTSTRAP": self.bootstrap,
+            "LAUREL_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "LAUREL_KAFKA_CA_FILE": str(self.ca_file),
+            "LAUREL_KAFKA_USERNAME": user,
+            "LAUREL_KAFKA_PASSWORD_FILE": str(password_file),
+        }
+
+    def launch(self) -> None:
+        if not self._broker_file.exists():
+            self._make_secrets()
+        super().launch()
+
+    def ready(self) -> bool:
+        # As one of the brokers, for nobody else may ask anything yet.
+        context = ssl.create_default_context(cafile=self.ca_file)
+        context.load_cert_chain(self._broker_file)
+        return kafka_answers(self.between_brokers, context)
+
+    def _make_secrets(self) -> None:
+        authority = Authority("Laurel, Kafka")
+        broker = authority.issue("laurel-broker", ["localhost"], addresses=["127.0.0.1"], client=True)
+        self.ca_file.parent.mkdir(parents=True, exist_ok=True)
+        self.ca_file.write_bytes(authority.certificate)
+        _write_secret(self.admin_password_file, secrets.token_urlsafe(32).encode())
+        _write_secret(self._broker_file, broker.certificate + broker.key)
+
+    def _write_properties(self) -> None:
+        super()._write_properties()
+        here = {
+            "listeners": ",".join(
+                f"{name}://127.0.0.1:{port}"
+                for name, port in (
+                    ("CLIENTS", self.port), ("BROKERS", self.between_brokers), ("CONTROLLER", self.controller_port),
+                )
+            ),
+            "advertised.listeners": f"CLIENTS://{self.bootstrap},BROKERS://127.0.0.1:{self.between_brokers}",
+            "ssl.keystore.location": str(self._broker_file),
+            "ssl.truststore.location": str(self.ca_file),
+        }  # fmt: skip
+        with (self.directory / "server.properties").open("a") as file:  # of two lines with one key the last counts
+            file.write(SECURITY.read_text() + "".join(f"{name}={value}\n" for name, value in here.items()))
+
+    def _format_options(self) -> tuple[str, ...]:
+        return ("--add-scram", scram_option(ADMIN, self.admin_password_file.read_text()))
+
+
+def scram_option(user: str, password: str) -> str:
+    """A first user as `kafka-storage format --add-scram` takes it: salted, since arguments are no place for secrets."""
+    salt = secrets.token_bytes(32)
+    salted = pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
+    told = {"name": user, "salt": b64encode(salt).decode(), "saltedpassword": b64encode(salted).decode()}
+    fields = ",".join(f'{name}="{value}"' for name, value in told.items())
+    return f"SCRAM-SHA-512=[{fields},iterations={_ITERATIONS}]"
+
+
+def _write_secret(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
