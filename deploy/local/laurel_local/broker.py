@@ -169,7 +169,8 @@ class ApacheKafka(Broker):
         return ()
 
     def _format(self) -> None:
-        tool = self._java("kafka.tools.StorageTool", "format", "-t", self.quorum.cluster_id, *self._format_options(), "-c")
+        options = ("-t", self.quorum.cluster_id, *self._format_options(), "-c")
+        tool = self._java("kafka.tools.StorageTool", "format", *options)
         formatter = Process("kafka-format", tool, log_dir=self.directory, cwd=self.directory)
         formatter.start()
         formatter.wait_success(self.start_timeout)

@@ -19,7 +19,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
         OSError: a file that the settings name cannot be read.
     """
     return {
-        "bootstrap_servers": settings.kafka_bootstrap,
+        "bootstrap_servers": settings.kafka_bootstrap.split(","),
         "security_protocol": settings.kafka_security_protocol,
         "ssl_context": _tls(settings),
         "sasl_mechanism": settings.kafka_sasl_mechanism,
