@@ -43,7 +43,7 @@ class Grant:
     user: str
     resource: Literal["topic", "group"]
     name: str
-    operation: Literal["Read", "Write"]
+    operation: Literal["Read", "Write", "Describe"]
     prefixed: bool = False
 
 
@@ -89,7 +89,9 @@ def _of_party(party: str, user: str) -> Iterator[Grant]:
 
 def _groups(service: str) -> Iterator[Grant]:
     if any(service in topic.readers for topic in TOPICS):
-        yield Grant(service_user(service), "group", f"{service_user(service)}-", "Read", prefixed=True)
+        prefix = f"{service_user(service)}-"
+        yield Grant(service_user(service), "group", prefix, "Read", prefixed=True)
+        yield Grant(OPERATOR, "group", prefix, "Describe", prefixed=True)  # to see how far the service has come
 
 
 def _of_operators() -> Iterator[Grant]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from laurel.contracts.access import service_user
 from laurel.runtime.record import Record
 
 MAX_REQUEST = 1024 * 1024
@@ -22,4 +23,4 @@ def record_of(raw: Any) -> Record:
 
 def group_of(service: str, subscription: str) -> str:
     """The consumer group of a service's subscription, which is named after its topic unless it says otherwise."""
-    return f"laurel-{service}-{subscription}"
+    return f"{service_user(service)}-{subscription}"
