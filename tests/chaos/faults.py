@@ -57,10 +57,10 @@ class Faults:
         for name in (*SCALED, "verifier"):
             add_instance(self.stack, self.consortium, self.ports, name, 1, ENVIRONMENT)
 
-    def intakes(self) -> list[str]:
-        """Where instances of the issuer are, running or not."""
-        issuers = [each for name, each in self.stack.services.items() if _service_of(name) == "issuer"]
-        return [each.ready_url.removesuffix("/readyz") for each in issuers if each.name not in self._stopped]
+    def urls(self, service: str) -> list[str]:
+        """Where the instances of a service are that should be running."""
+        instances = [each for name, each in self.stack.services.items() if name.partition("-")[0] == service]
+        return [each.ready_url.removesuffix("/readyz") for each in instances if each.name not in self._stopped]
 
     async def inject(self, step: Step) -> None:
         """Inject one fault; returns when it is undone. What was started again need not be ready then."""
@@ -149,7 +149,3 @@ class Faults:
             assert isinstance(self.stack.broker, KafkaCluster)
             return self.stack.broker.nodes[int(target.partition("-")[2]) - 1]
         return self.stack.services[target]
-
-
-def _service_of(name: str) -> str:
-    return name.partition("-")[0]

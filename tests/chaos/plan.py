@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import accumulate, pairwise
 from random import Random
@@ -72,8 +72,9 @@ class Submission:
 class Step:
     """A burst of completions and, `wait` seconds after it began, a fault that lasts `hold` seconds.
 
-    `target` is a process by its name. A service is waited for until it is ready, to be killed at work, unless
-    `impatient`: then it may be hit while it starts.
+    `suspend` names earlier completions whose credentials are to be suspended meanwhile. `target` is a process by its
+    name. A service is waited for until it is ready, to be killed at work, unless `impatient`: then it may be hit while
+    it starts.
     """
 
     burst: int
@@ -82,6 +83,7 @@ class Step:
     target: str = ""
     hold: float = 0.0
     impatient: bool = False
+    suspend: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,11 @@ class Plan:
     steps: tuple[Step, ...]
 
     @property
+    def suspended(self) -> frozenset[int]:
+        """The completions whose credentials are suspended in the end."""
+        return frozenset(number for step in self.steps for number in step.suspend)
+
+    @property
     def bursts(self) -> list[Sequence[Submission]]:
         """The submissions of each step."""
         ends = list(accumulate((step.burst for step in self.steps), initial=0))
@@ -125,7 +132,8 @@ def make_plan(seed: int, size: Size) -> Plan:
     """The run of a seed; the same again for the same arguments."""
     draw = Random(seed)
     steps = _steps(draw, size)
-    return Plan(seed, tuple(_submissions(draw, steps)), tuple(steps))
+    submissions = tuple(_submissions(draw, steps))
+    return Plan(seed, submissions, tuple(_with_suspensions(draw, steps, submissions)))
 
 
 def _steps(draw: Random, size: Size) -> list[Step]:
@@ -176,10 +184,7 @@ def _with_bursts(draw: Random, steps: Sequence[Step], completions: int) -> list[
     weights = [draw.uniform(0.5, 1.5) * (1 if step.fault in KILLS else 2) for step in steps]
     ends = [round(completions * part / sum(weights)) for part in accumulate(weights, initial=0.0)]
     bursts = [end - start for start, end in pairwise(ends)]
-    return [
-        Step(burst, step.wait, step.fault, step.target, step.hold, step.impatient)
-        for burst, step in zip(bursts, steps, strict=True)
-    ]
+    return [replace(step, burst=burst) for burst, step in zip(bursts, steps, strict=True)]
 
 
 _BAD = (Kind.MALFORMED, Kind.FORGED, Kind.UNKNOWN, Kind.FOREIGN, Kind.FUTURE)
@@ -194,6 +199,20 @@ def _submissions(draw: Random, steps: Sequence[Step]) -> list[Submission]:
         made += burst
         originals += [each for each in burst if each.kind is Kind.GOOD]
     return made
+
+
+def _with_suspensions(draw: Random, steps: Sequence[Step], submissions: Sequence[Submission]) -> list[Step]:
+    """The steps with a suspension for about one completion in twenty, of what good ones were sent before."""
+    open_ones: list[int] = []
+    found, start = [], 0
+    for step in steps:
+        chosen = draw.sample(open_ones, min(len(open_ones), step.burst // 20 + 1))
+        found.append(replace(step, suspend=tuple(chosen)))
+        burst = submissions[start : start + step.burst]
+        open_ones = [each for each in open_ones if each not in chosen]
+        open_ones += [each.number for each in burst if each.kind is Kind.GOOD]
+        start += step.burst
+    return found
 
 
 def _submission(draw: Random, number: int, originals: Sequence[Submission]) -> Submission:

@@ -19,10 +19,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from chaos.balance import Balance, reconcile
+from chaos.changes import StatusChanges
 from chaos.faults import ENVIRONMENT, Faults, Injected
 from chaos.load import Load
 from chaos.plan import FAST, KILLS, LONG, Fault, Plan, make_plan
 from chaos.settle import settled
+from chaos.statuses import compare_statuses
 from laurel.runtime.settings import KafkaSettings
 from laurel_local.broker import KafkaCluster
 from laurel_local.consortium import Consortium, load_or_make
@@ -79,14 +81,20 @@ async def _play(
     plan: Plan, stack: Stack, consortium: Consortium, faults: Faults, say: Say, tick: Callable[[int, int], None]
 ) -> Balance:
     sent = 0
-    async with Load(stack.broker, consortium, faults.intakes) as load:
+    public_url = faults.ports.url("registry")
+    async with (
+        Load(stack.broker, consortium, lambda: faults.urls("issuer")) as load,
+        StatusChanges(consortium, public_url, lambda: faults.urls("registry")) as changes,
+    ):
         for number, (step, burst) in enumerate(zip(plan.steps, plan.bursts, strict=True)):
+            changes.suspend([plan.submissions[each] for each in step.suspend])
             async with asyncio.TaskGroup() as together:
                 together.create_task(load.burst(burst))
                 await asyncio.sleep(step.wait)
                 await faults.inject(step)
             sent += len(burst)
             tick(sent, number + 1)
+        await faults.all_ready()
     say("everything is sent; waiting until everything is handled")
     await faults.all_ready()
     at_rest = await settled(stack.broker.bootstrap, stack.database.url, say)
@@ -96,6 +104,8 @@ async def _play(
     balance = await reconcile(
         settings, stack.database.url, plan.submissions, load.sent, message_ids, repeatable(faults.injected)
     )
+    suspended = {changes.credential_of(plan.submissions[each]) for each in plan.suspended}
+    await compare_statuses(settings, stack.database.url, suspended, faults.ports.url("verifier"), balance)
     balance.figures["refused at the door"] = load.sent.refused_at_the_door
     if not at_rest:
         balance.wrong.append("the system did not come to rest")

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from laurel.contracts.topics import CATALOG, COMPLETIONS, STATUS_CHANGES, TOPICS, Topic
+from laurel.contracts.topics import CATALOG, STATUS_CHANGES, TOPICS, Topic
 
 GROUPED = ("issuer", "registry", "notifier")
 _STILL_SECONDS = 120.0
@@ -25,21 +25,23 @@ Ends = Mapping[TopicPartition, int]
 async def settled(bootstrap: str, database_url: str, progress: Callable[[str], None]) -> bool:
     """Wait; True when all is at rest, False when nothing has moved for two minutes and it is not."""
     last: object = None
+    left, behind = "no look yet", dict[str, int]()
     moved_at = time.monotonic()
     while time.monotonic() - moved_at < _STILL_SECONDS:
         try:
             before = await ends_of(bootstrap, TOPICS)
             behind = {name: sum(parts.values()) for name, parts in (await lag(bootstrap, before)).items()}
-            mails = await asyncio.to_thread(open_deliveries, database_url)
+            mails, lists = await asyncio.to_thread(left_to_do, database_url)
             after = await ends_of(bootstrap, TOPICS)
         except (KafkaError, PyMongoError, OSError) as error:
             progress(f"cannot look: {type(error).__name__}")
             await asyncio.sleep(0.5)
             continue
-        if not any(behind.values()) and not mails and _events(before) == _events(after):
+        if not any((*behind.values(), mails, lists)) and _events(before) == _events(after):
             return True
-        progress(f"records not yet handled {sum(behind.values())}, mails not yet out {mails}")
-        seen = (behind, mails, _events(after))
+        left = f"{sum(behind.values())} records to be handled, {mails} mails and {lists} families of lists to go out"
+        progress(left)
+        seen = (behind, mails, lists, _events(after))
         if seen != last:
             last, moved_at = seen, time.monotonic()
         await asyncio.sleep(0.5)
@@ -74,16 +76,12 @@ async def lag(bootstrap: str, ends: Ends) -> dict[str, dict[TopicPartition, int]
         await admin.close()
 
 
-def open_deliveries(database_url: str) -> int:
-    """How many deliveries still have something to do."""
+def left_to_do(database_url: str) -> tuple[int, int]:
+    """How many deliveries have something left to do, and how many families of status lists are to be published."""
     client: MongoClient[dict[str, Any]] = MongoClient(database_url, serverSelectionTimeoutMS=5000)
     with client:
-        return client["laurel_notifier"]["deliveries"].count_documents({"due_at": {"$gt": None}})
-
-
-def published(ends: Ends) -> int:
-    """How many records there are on the topic of completions."""
-    return sum(end for part, end in ends.items() if part.topic == COMPLETIONS.name)
+        deliveries = client["laurel_notifier"]["deliveries"].count_documents({"due_at": {"$exists": True}})
+        return deliveries, client["laurel_issuer"]["status_list_families"].count_documents({"unpublished": True})
 
 
 def _events(ends: Ends) -> dict[TopicPartition, int]:

@@ -54,13 +54,15 @@ def test_every_target_is_there_when_its_turn_comes(seed: int, size: Size) -> Non
 
 @settings(deadline=None, max_examples=50)
 @given(SEEDS, SIZES)
-def test_what_repeats_an_event_comes_a_burst_after_it(seed: int, size: Size) -> None:
+def test_what_is_repeated_or_suspended_was_sent_in_an_earlier_burst(seed: int, size: Size) -> None:
     plan = make_plan(seed, size)
     sent: set[int] = set()
-    for burst in plan.bursts:
+    for step, burst in zip(plan.steps, plan.bursts, strict=True):
         repeated = {each.of for each in burst if each.kind in (Kind.REPEATED, Kind.CHANGED)}
         assert repeated <= sent
+        assert set(step.suspend) <= sent
         sent |= {each.number for each in burst if each.kind is Kind.GOOD}
+    assert len(plan.suspended) == sum(len(step.suspend) for step in plan.steps) > 0, "each once"
 
 
 def test_the_sizes_keep_what_is_promised_of_them() -> None:
