@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import shutil
 import subprocess
@@ -161,6 +162,7 @@ def main() -> None:
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
     plan = make_plan(seed, FAST if options.fast else LONG)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is no news here
     console = Console()
     console.print(f"seed {seed}: {len(plan.submissions)} completions, {len(plan.steps)} faults; {ENVIRONMENT}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
