@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -49,6 +50,7 @@ class Fault(Enum):
     ROLL = "rolling restart of everything"
 
 
+_APART = 3  # steps between two at the same target, where that can be had
 KILLS = frozenset({Fault.KILL_SERVICE, Fault.KILL_BROKER, Fault.KILL_DATABASE})
 
 
@@ -104,7 +106,7 @@ FAST = Size(
 LONG = Size(
     10_000,
     MappingProxyType({"issuer": 56, "registry": 56, "notifier": 56, "verifier": 16, "broker": 12, "database": 12}),
-    freezes=12, scalings=4, rolls=3,
+    freezes=12, scalings=3, rolls=2,
 )  # fmt: skip
 
 
@@ -144,7 +146,7 @@ def _steps(draw: Random, size: Size) -> list[Step]:
     for target, count in size.kills.items():
         for number in range(count):
             # By turns, so that every kind of target is hit in both settings.
-            if number % 2 == 0 or target not in SCALED:
+            if number % 3 == 0 or target not in SCALED:
                 draw.choice(single).append(_kill(draw, target, 1))
             else:
                 draw.choice(scaled).append(_kill(draw, target, INSTANCES))
@@ -155,11 +157,23 @@ def _steps(draw: Random, size: Size) -> list[Step]:
         single[number % len(single)].append(_step(draw, Fault.ROLL))
     steps: list[Step] = []
     for number, quiet in enumerate(single):
-        steps += draw.sample(quiet, len(quiet))
+        steps += _spread(draw, quiet)
         if number < size.scalings:
-            busy = draw.sample(scaled[number], len(scaled[number]))
-            steps += [_step(draw, Fault.SCALE_OUT), *busy, _step(draw, Fault.SCALE_IN)]
+            steps += [_step(draw, Fault.SCALE_OUT), *_spread(draw, scaled[number]), _step(draw, Fault.SCALE_IN)]
     return _with_bursts(draw, steps, size.completions)
+
+
+def _spread(draw: Random, steps: Sequence[Step]) -> list[Step]:
+    """The steps in an order in which what was just killed has time to start, as long as there is anything else."""
+    left = draw.sample(steps, len(steps))
+    spread: list[Step] = []
+    while left:
+        recent = {step.target for step in spread[-_APART:]}
+        often = Counter(step.target for step in left)
+        chosen = max(left, key=lambda step: (step.target not in recent, often[step.target]))
+        left.remove(chosen)
+        spread.append(chosen)
+    return spread
 
 
 def _step(draw: Random, fault: Fault, target: str = "", *, hold: float = 0.0) -> Step:
