@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -115,17 +115,24 @@ class Faults:
 
     async def _scale_in(self, step: Step) -> None:
         self._note(step)
-        for part in [each for each in self.stack.services.values() if each.name not in SCALED and "-" in each.name]:
+        for part in [each for each in self.stack.services.values() if "-" in each.name]:
             self._stopped.add(part.name)
             await asyncio.to_thread(part.stop)
 
     async def _roll(self, step: Step) -> None:
+        """The services one after the other, and beside them what they stand on."""
         self._note(step)
-        for part in [*self.stack.services.values(), self.stack.database, *self.stack.broker.nodes]:
-            if part.name not in self._stopped:
-                await self.all_ready()
-                await asyncio.to_thread(part.stop)
-                await asyncio.to_thread(part.launch)
+        services = [each for each in self.stack.services.values() if each.name not in self._stopped]
+        async with asyncio.TaskGroup() as together:
+            together.create_task(self._one_by_one(services))
+            together.create_task(self._one_by_one([*self.stack.broker.nodes, self.stack.database]))
+
+    async def _one_by_one(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            for each in parts:
+                await self._ready(each)
+            await asyncio.to_thread(part.stop)
+            await asyncio.to_thread(part.launch)
 
     async def _ready(self, part: Part) -> None:
         """Wait until it is ready; what ended by itself is told and started again, as a supervisor would do it."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from chaos.balance import Balance, reconcile
+from chaos.balance import Balance, Evidence, balance_of, gather
 from chaos.changes import StatusChanges
 from chaos.faults import ENVIRONMENT, Faults, Injected
 from chaos.load import Load
@@ -45,6 +45,7 @@ class Report:
     plan: Plan
     injected: tuple[Injected, ...]
     ended_by_itself: tuple[str, ...]
+    evidence: Evidence
     balance: Balance
     seconds: float
 
@@ -74,13 +75,15 @@ def run(
     began = time.monotonic()
     with stack:
         apply_catalog(stack, consortium, faults.ports)
-        balance = asyncio.run(_play(plan, stack, consortium, faults, say, tick))
-    return Report(plan, tuple(faults.injected), tuple(faults.ended_by_itself), balance, time.monotonic() - began)
+        evidence, balance = asyncio.run(_play(plan, stack, consortium, faults, say, tick))
+    return Report(
+        plan, tuple(faults.injected), tuple(faults.ended_by_itself), evidence, balance, time.monotonic() - began
+    )
 
 
 async def _play(
     plan: Plan, stack: Stack, consortium: Consortium, faults: Faults, say: Say, tick: Callable[[int, int], None]
-) -> Balance:
+) -> tuple[Evidence, Balance]:
     sent = 0
     public_url = faults.ports.url("registry")
     async with (
@@ -102,18 +105,17 @@ async def _play(
     await faults.all_ready()
     settings = KafkaSettings(kafka_bootstrap=stack.broker.bootstrap, kafka_replication=stack.broker.copies)
     message_ids = [header(each, "Message-ID") for each in stack.mailbox.messages()]
-    balance = await reconcile(
-        settings, stack.database.url, plan.submissions, load.sent, message_ids, repeatable(faults.injected)
-    )
+    evidence = await gather(settings, stack.database.url, message_ids)
+    balance = balance_of(evidence, plan.submissions, repeatable(faults.injected))
+    balance.figures |= {"sent again": load.sent.sent_again, "refused at the door": load.sent.refused_at_the_door}
     suspended = {changes.credential_of(plan.submissions[each]) for each in plan.suspended}
     await compare_statuses(settings, stack.database.url, suspended, faults.ports.url("verifier"), balance)
-    balance.figures["refused at the door"] = load.sent.refused_at_the_door
     if not at_rest:
         balance.wrong.append("the system did not come to rest")
-    return balance
+    return evidence, balance
 
 
-def repeatable(injected: list[Injected]) -> int:
+def repeatable(injected: Sequence[Injected]) -> int:
     """How many mails may have gone out twice: one for each time that a notifier could not note what it had sent."""
     stops = (Fault.KILL_SERVICE, Fault.FREEZE_SERVICE)
     return sum(

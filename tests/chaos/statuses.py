@@ -29,9 +29,9 @@ async def compare_statuses(
         rows = {row["_id"]: row for row in client["laurel_registry"]["credentials"].find({}, {"document": 0})}
     found = {name for name, row in rows.items() if row["state"] == "suspended"}
     balance.figures["suspended"] = len(found)
-    balance.must("suspensions that did not come about", sorted(suspended - found))
-    balance.must("suspensions that nobody asked for", sorted(found - suspended))
-    balance.must(
+    balance.must_not_be("suspensions that did not come about", sorted(suspended - found))
+    balance.must_not_be("suspensions that nobody asked for", sorted(found - suspended))
+    balance.must_not_be(
         "status histories with other than one entry a change",
         (n for n, row in rows.items() if len(row["history"]) != row["version"] or row["version"] != 1 + (n in found)),
     )
@@ -43,8 +43,8 @@ async def compare_statuses(
         if each.purpose is Purpose.SUSPENSION
         for index in _indexes(decode(each.credential["credentialSubject"]["encodedList"]))
     }
-    balance.must("suspensions that are not in the signed lists", sorted(wanted - set_bits))
-    balance.must("bits in the signed lists that are nobody's", sorted(set_bits - wanted))
+    balance.must_not_be("suspensions that are not in the signed lists", sorted(wanted - set_bits))
+    balance.must_not_be("bits in the signed lists that are nobody's", sorted(set_bits - wanted))
     await _ask(settings, verifier, suspended, balance)
 
 

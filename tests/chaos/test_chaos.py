@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
+from chaos.balance import Evidence, balance_of
 from chaos.plan import FAST, Fault, make_plan
-from chaos.run import run
+from chaos.run import Report, repeatable, run
 from laurel_local.broker import Unavailable, obtain_kafka
 from support.missing import not_here
 
@@ -32,3 +35,26 @@ def test_nothing_is_lost_and_nothing_doubled_whatever_fails(tmp_path: Path) -> N
     assert figures["published"] == figures["issued"] + figures["rejected"] + figures["duplicates"]
     assert figures["issued"] == figures["registered"] == figures["mails"] - figures["mails repeated"] > 0
     assert figures["rejected"] > 0 < figures["duplicates"]
+    assert_it_would_be_noticed(report)
+
+
+def assert_it_would_be_noticed(report: Report) -> None:
+    """The same evidence with a little missing, or a little too much of it, is not in balance."""
+
+    def wrong(change: Callable[[Evidence], object]) -> list[str]:
+        changed = deepcopy(report.evidence)
+        change(changed)
+        return balance_of(changed, report.plan.submissions, repeatable(report.injected)).wrong
+
+    def mail_again(evidence: Evidence) -> None:
+        mails = evidence.facts.mailbox or {}
+        evidence.facts.mailbox = {**mails, next(iter(mails)): 1 + len(report.injected) + 1}
+
+    assert wrong(lambda _: None) == []
+    assert any("completion-lost" in each for each in wrong(lambda it: it.facts.intents.popitem()))
+    assert any("without a credential" in each for each in wrong(lambda it: it.facts.intents.popitem()))
+    assert any("registration-missing" in each for each in wrong(lambda it: it.facts.registered.popitem()))
+    assert any("delivery-missing" in each for each in wrong(lambda it: it.facts.deliveries.popitem()))
+    assert any("not refused" in each for each in wrong(lambda it: it.rejections.clear()))
+    assert any("dead letters" in each for each in wrong(lambda it: it.dead_letters.append("given up")))
+    assert any("mails repeated" in each for each in wrong(mail_again))
