@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,8 @@ def bearer(token: str = ADMIN_TOKEN) -> dict[str, str]:
 
 def builders(
     kafka: KafkaSettings, mongo_url: str, name: str, mailbox: Mailbox, world: World, directory: Path
-) -> dict[str, Callable[[], FastAPI]]:
-    """What makes each service, as often as it is called, on the same broker and databases."""
+) -> dict[str, Callable[..., FastAPI]]:
+    """What makes each service, as often as it is called, on the same broker and databases; takes `clock` and such."""
     keys = directory / "signing-keys.json"
     keys.write_text(
         json.dumps([{"issuer": each, "secretKeyMultibase": key.to_multibase()} for each, key in world.members.items()])
@@ -96,15 +97,15 @@ def builders(
     )  # fmt: skip
     verifier_settings = verifier.config.VerifierSettings(**common)
     return {
-        "issuer": lambda: issuer.app.build(issuer_settings),
-        "registry": lambda: registry.app.build(registry_settings),
-        "verifier": lambda: verifier.app.build(verifier_settings),
-        "notifier": lambda: notifier.app.build(notifier_settings),
+        "issuer": partial(issuer.app.build, issuer_settings),
+        "registry": partial(registry.app.build, registry_settings),
+        "verifier": partial(verifier.app.build, verifier_settings),
+        "notifier": partial(notifier.app.build, notifier_settings),
     }
 
 
 @asynccontextmanager
-async def running(builds: dict[str, Callable[[], FastAPI]]) -> AsyncIterator[System]:
+async def running(builds: dict[str, Callable[..., FastAPI]]) -> AsyncIterator[System]:
     """All services, started one after the other, stopped in reverse."""
     async with AsyncExitStack() as stack:
         system = System({}, {})

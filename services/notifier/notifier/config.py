@@ -24,6 +24,9 @@ class NotifierSettings(ServiceSettings, MongoSettings):
     is a little over a year; set 8 to keep it only as long as the mail about the award can take.
 
     `retry_seconds` are the waits after each failed attempt (± 20 %); after the last the notification is given up.
+
+    `send_concurrency` is how many mails are in the mail server's hands at once. As many go out again, each just as it
+    was, when the notifier is killed at that moment; more than one is worth that only with a slow mail server.
     """
 
     mongo_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "laurel_notifier"
@@ -39,7 +42,7 @@ class NotifierSettings(ServiceSettings, MongoSettings):
 
     recipient_days: Annotated[int, Field(ge=1, le=3660)] = 400
     retry_seconds: tuple[Annotated[float, Field(ge=0, le=864_000)], ...] = (5, 300, 1800, 7200, 18000, 36000, 36000)
-    send_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    send_concurrency: Annotated[int, Field(ge=1, le=64)] = 1
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 60
 
     @model_validator(mode="after")

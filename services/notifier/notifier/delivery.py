@@ -3,7 +3,9 @@
 An attempt is recorded before the mail is handed over, and a row is leased by one conditional write, so any number
 of workers send a mail once. One case cannot be closed: when a worker dies between the server's 250 and the record
 of it, the mail goes out again after the lease, with the same Message-ID and the same bytes, and many mail clients
-show the two as one. The other way round, recording first, could lose it.
+show the two as one. The other way round, recording first, could lose it. So that this is one mail and not several,
+one at a time is between its lease and the record of its end, unless `send_concurrency` says otherwise; what comes
+before and after that goes on beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -33,6 +35,7 @@ from notifier.store import Store
 log = structlog.get_logger(__name__)
 
 BATCH = 200
+LANES = 4
 POLL = timedelta(seconds=1)
 MAILS_SENT = Counter("laurel_mails_sent_total", "Mails a mail server took.", ["occasion", "language"])
 ATTEMPTS_FAILED = Counter("laurel_mail_attempts_failed_total", "Attempts that a mail server did not take.")
@@ -56,6 +59,7 @@ class Worker:
         self._clock = clock
         self._draw = draw
         self._lease = timedelta(seconds=settings.lease_seconds)
+        self._in_hand = asyncio.Semaphore(settings.send_concurrency)
         self._woken = asyncio.Event()
         self._stopping = False
         self._idle = asyncio.Event()
@@ -102,7 +106,7 @@ class Worker:
             first = soon[0].due_at if soon else None
             return POLL.total_seconds() if first is None else (first - now).total_seconds()
         rows = iter(due)
-        lanes = [self._lane(rows) for _ in range(self._settings.send_concurrency)]
+        lanes = [self._lane(rows) for _ in range(max(LANES, self._settings.send_concurrency))]
         # Not a task group: when one lane fails, the others finish the mails they have in hand.
         for outcome in await asyncio.gather(*lanes, return_exceptions=True):
             if isinstance(outcome, BaseException):
@@ -118,7 +122,7 @@ class Worker:
     async def _handle(self, row: Delivery) -> None:
         if row.unreported:
             if await self._store.defer(row, self._now() + self._lease):
-                await self._report(row)
+                await self._report(row, telemetry.current_carrier())
             return
         other = await self._store.delivery(domain.counterpart_id(row))
         recipient = await self._store.recipient(row.credential)
@@ -135,7 +139,10 @@ class Worker:
                     log.info("delivery closed", delivery=row.id, state=state.value)
                     await self._closed(row)
             case GiveUp():
-                await self._finish(row, Answer(Outcome.UNKNOWN, "the last attempt's outcome was never recorded"))
+                never = Answer(Outcome.UNKNOWN, "the last attempt's outcome was never recorded")
+                ended = await self._record(row, never)
+                if ended is not None:
+                    await self._report(ended, telemetry.current_carrier())
             case Send():
                 await self._attempt(row, decision)
 
@@ -147,20 +154,23 @@ class Worker:
         return Wording(achievement.name, issuer.name, issuer.email or issuer.url)
 
     async def _attempt(self, row: Delivery, what: Send) -> None:
-        now = self._now()
-        if not await self._store.lease(row, what.wording, now, now + self._lease):
-            return  # another worker has it
-        leased = dataclasses.replace(row, attempts=(*row.attempts, Attempt(now)), wording=what.wording)
-        with telemetry.span_under("deliver mail", row.trace, kind=SpanKind.CLIENT) as span:
-            answer = await self._hand_over(leased, what)
-            span.set_attribute("laurel.delivery", row.id)
-            span.set_attribute("laurel.outcome", answer.outcome.value)
-            if answer.outcome is Outcome.SENT:
-                MAILS_SENT.labels(row.occasion.value, domain.language_of(what.recipient.language)).inc()
-            else:
-                ATTEMPTS_FAILED.inc()
-            kept = Answer(answer.outcome, domain.without_contact(answer.text, what.recipient))
-            await self._finish(leased, kept)
+        async with self._in_hand:
+            now = self._now()
+            if self._stopping or not await self._store.lease(row, what.wording, now, now + self._lease):
+                return  # another worker has it
+            leased = dataclasses.replace(row, attempts=(*row.attempts, Attempt(now)), wording=what.wording)
+            with telemetry.span_under("deliver mail", row.trace, kind=SpanKind.CLIENT) as span:
+                answer = await self._hand_over(leased, what)
+                span.set_attribute("laurel.delivery", row.id)
+                span.set_attribute("laurel.outcome", answer.outcome.value)
+                if answer.outcome is Outcome.SENT:
+                    MAILS_SENT.labels(row.occasion.value, domain.language_of(what.recipient.language)).inc()
+                else:
+                    ATTEMPTS_FAILED.inc()
+                kept = Answer(answer.outcome, domain.without_contact(answer.text, what.recipient))
+                ended, trace = await self._record(leased, kept), telemetry.current_carrier()
+        if ended is not None:
+            await self._report(ended, trace)
 
     async def _hand_over(self, row: Delivery, what: Send) -> Answer:
         try:
@@ -176,8 +186,8 @@ class Worker:
             log.error("mail not written", delivery=row.id, error=type(error).__name__ + where)
             return Answer(Outcome.DEFERRED, f"the mail could not be written: {type(error).__name__}")
 
-    async def _finish(self, row: Delivery, answer: Answer) -> None:
-        """Record how the attempt ended, then tell."""
+    async def _record(self, row: Delivery, answer: Answer) -> Delivery | None:
+        """Record how the attempt ended, which is yet to be told; None where the row is no longer in our hands."""
         now, number = self._now(), len(row.attempts)
         then = None
         if answer.outcome is Outcome.DEFERRED:
@@ -189,9 +199,9 @@ class Worker:
         ended = Attempt(row.attempts[-1].at, answer.outcome, answer.text, now, then)
         if not await self._persist(lambda: self._store.finish(row.id, number, ended, state, now + self._lease)):
             log.warning("lease lost before the outcome was recorded", delivery=row.id, attempt=number)
-            return
+            return None
         log.info("mail attempt", delivery=row.id, attempt=number, outcome=answer.outcome.value, state=state.value)
-        await self._report(dataclasses.replace(row, state=state, attempts=(*row.attempts[:-1], ended)))
+        return dataclasses.replace(row, state=state, attempts=(*row.attempts[:-1], ended))
 
     async def _persist(self, write: Callable[[], Awaitable[bool]]) -> bool:
         """Hold on to a database that is away while the lease lasts: a sent mail that is not recorded goes out twice."""
@@ -205,9 +215,9 @@ class Worker:
                 failures += 1
                 await asyncio.sleep(Backoff().wait(failures, self._draw))
 
-    async def _report(self, row: Delivery) -> None:
+    async def _report(self, row: Delivery, trace: Mapping[str, str]) -> None:
         """Publish what the stored row says of its last attempt; the row is due until that is done."""
-        await self._publish([dataclasses.replace(domain.report(row), trace=telemetry.current_carrier())])
+        await self._publish([dataclasses.replace(domain.report(row), trace=trace)])
         await self._store.settle(row)
         if row.state is not DeliveryState.OPEN:
             await self._closed(row)

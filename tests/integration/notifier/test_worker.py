@@ -200,7 +200,7 @@ async def test_attempts_that_nobody_lived_to_record_are_used_up_too(bench: Bench
     await bench.store.close(row(occasion=Occasion.REVOKED), DeliveryState.SUPERSEDED)  # else that would end it
     worker = bench.worker()
     gone = await bench.get(row().id)
-    await worker._finish(gone, Answer(Outcome.UNKNOWN, "never recorded"))
+    await worker._record(gone, Answer(Outcome.UNKNOWN, "never recorded"))
     failed = await bench.get(row().id)
     assert failed.state is DeliveryState.FAILED
     assert failed.perhaps_heard

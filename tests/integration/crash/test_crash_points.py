@@ -1,0 +1,149 @@
+"""Every handler and every loop of every service, killed before and after each write and each publish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from pymongo import AsyncMongoClient
+
+from integration.crash.sameness import differences
+from integration.crash.story import Step, Story
+from issuer.status_lists import StatusListPublisher
+from issuer.store import Intent
+from issuer.store import Store as IssuerStore
+from laurel.contracts.topics import COMPLETIONS, RECIPIENTS
+from laurel.runtime.settings import KafkaSettings
+from laurel_local.database import EmbeddedDatabase
+from laurel_local.mailbox import Mailbox
+from notifier.domain import Recipient
+from notifier.store import Store as NotifierStore
+from support.crash import Point, dump, install, points, restore
+from support.system import builders
+from support.world import World
+
+NOWHERE = KafkaSettings(kafka_bootstrap="127.0.0.1:1")
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """The story, played undisturbed, on a database of its own and with a mail catcher."""
+    # It is never killed itself, so it need not keep what it acknowledged.
+    database = EmbeddedDatabase(tmp_path_factory.mktemp("database"), keep=False, durable=False)
+    mailbox = Mailbox(tmp_path_factory.mktemp("mailbox"))
+    directory, world = tmp_path_factory.mktemp("services"), World()
+
+    def build(service: str, name: str) -> Callable[..., FastAPI]:
+        return builders(NOWHERE, database.url, name, mailbox, world, directory)[service]
+
+    async def play() -> Story:
+        async with AsyncMongoClient[dict[str, Any]](database.url, tz_aware=True) as client:
+            install(patch, client)
+            story = Story(world, build, client)
+            await story.play()
+            return story
+
+    database.start()
+    mailbox.start()
+    with pytest.MonkeyPatch.context() as patch:
+        story = asyncio.run(play())
+    yield replace(story, url=database.url)
+    mailbox.stop()
+    database.stop()
+
+
+@pytest.fixture
+async def story(played: Story, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Story]:
+    """The story, to be tried out on."""
+    async with AsyncMongoClient[dict[str, Any]](played.url, tz_aware=True) as client:
+        install(monkeypatch, client)
+        yield replace(played, client=client)
+
+
+@asynccontextmanager
+async def fresh(story: Story, step: Step) -> AsyncIterator[str]:
+    """A database as the step begins with."""
+    name = f"crash-{uuid4().hex[:12]}"
+    await restore(story.database(step.service, name), step.before)
+    yield name
+    await story.client.drop_database(story.database(step.service, name))
+
+
+async def outcome(story: Story, step: Step, *crashes: Point) -> list[str]:
+    """What is not as it should be after processes that die at these points, one after the other, and one that ends."""
+    async with fresh(story, step) as name:
+        lives = [
+            await story.live(step, name, number=number, crash=crash) for number, crash in enumerate([*crashes, None])
+        ]
+        after = await dump(story.database(step.service, name))
+        again = await story.live(step, name, number=len(lives))
+        return differences(step, lives, after, again, await dump(story.database(step.service, name)))
+
+
+async def differences_at_every_point(story: Story, steps: Sequence[Step]) -> list[str]:
+    """What is not as it should be after a crash at any point of these steps."""
+    found = []
+    for step in steps:
+        for point in points(step.undisturbed.effects):
+            where = f"{step.service} {step.name}, killed at {point.described(step.undisturbed.effects)}"
+            found += [f"{where}: {each}"[:1000] for each in await outcome(story, step, point)]
+    return found
+
+
+async def test_a_process_killed_at_any_point_changes_nothing_in_the_end(story: Story) -> None:
+    tried = {(step.service, step.name) for step in story.steps}
+    assert {(service, f"handles {topic}") for service, topic in story.subscribed} <= tried, "a handler without points"
+    assert {(service, f"runs {loop}") for service, loop in story.looping} <= tried, "a loop without points"
+    found = await differences_at_every_point(story, story.steps)
+    assert not found, f"{len(found)} differences:\n" + "\n".join(found[:20])
+
+
+def steps_named(story: Story, name: str) -> list[Step]:
+    return [step for step in story.steps if name in step.name]
+
+
+async def test_a_handler_that_draws_anew_is_found(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def not_what_stands(self: IssuerStore, intents: Sequence[Intent]) -> dict[str, Intent]:
+        await add(self, intents)
+        return {each.credential_id: each for each in intents}
+
+    async def nothing_known(self: IssuerStore, ids: Sequence[str]) -> dict[str, Intent]:
+        return {}
+
+    add = IssuerStore.add_intents
+    monkeypatch.setattr(IssuerStore, "add_intents", not_what_stands)
+    monkeypatch.setattr(IssuerStore, "intents", nothing_known)
+    found = await differences_at_every_point(story, steps_named(story, COMPLETIONS.name)[:1])
+    assert any("published by one more run" in each for each in found)
+    assert any("published twice, and not the same" in each for each in found)
+
+
+async def test_a_loop_that_notes_before_it_publishes_is_found(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def too_early(self: StatusListPublisher, name: str) -> None:
+        family = await self._store.family(name)
+        assert family is not None
+        family = await self._sealed(family)
+        await self._store.mark_published(name, family.version)
+        await self._kafka.publish(await self._messages(family))
+
+    monkeypatch.setattr(StatusListPublisher, "_publish", too_early)
+    found = await differences_at_every_point(story, steps_named(story, "status lists")[:1])
+    assert any("published: lacks" in each for each in found)
+
+
+async def test_a_handler_that_counts_what_comes_again_is_found(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def once_more(self: NotifierStore, recipients: Sequence[Recipient]) -> None:
+        await add(self, recipients)
+        for each in recipients:
+            await self._recipients.update_one({"_id": each.credential}, {"$inc": {"seen": 1}})
+
+    add = NotifierStore.add_recipients
+    monkeypatch.setattr(NotifierStore, "add_recipients", once_more)
+    found = await differences_at_every_point(story, steps_named(story, RECIPIENTS.name)[:1])
+    assert any("state after one more run" in each for each in found)
