@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import orjson
 from opentelemetry import propagate, trace
@@ -38,6 +38,10 @@ class NotConfirmed(Exception):  # noqa: N818 - says what is the case
     """The brokers did not confirm everything in time. Some of it may have arrived: publish all of it again."""
 
 
+class NotAllowed(NotConfirmed):
+    """The brokers know the user and do not let it write there. Trying again does not help; a right has to be given."""
+
+
 class Completion(Contract):
     """A completion with the id that the partner gives its event. `time` is when it was recorded, if that matters."""
 
@@ -51,15 +55,20 @@ class PartnerClient:
 
     `source` is a URI registered for the partner and `kid` the name of its registered key. `timeout` is how many
     seconds the brokers may take to confirm. `idempotence` may be off only with a broker that lacks it.
+
+    With `username`, `password` and `ca_file` it connects by TLS and SCRAM-SHA-512; what is not given comes from the
+    environment (`LAUREL_KAFKA_SECURITY_PROTOCOL` and its neighbours), as for services.
     """
 
     def __init__(
         self, bootstrap: str, source: str, kid: str, key: SigningKey, *, idempotence: bool = True,
-        timeout: float = 60.0,
+        timeout: float = 60.0, username: str | None = None, password: str | None = None, ca_file: Path | None = None,
     ) -> None:  # fmt: skip
         self._bootstrap = bootstrap
         self._idempotence = idempotence
         self._timeout = timeout
+        self._security: dict[str, Any] = {"kafka_username": username, "kafka_password": password,
+                                          "kafka_ca_file": ca_file}  # fmt: skip
         self._kafka: Kafka | None = None
         self.source = source
         self.kid = kid
@@ -78,7 +87,7 @@ class PartnerClient:
         """Send all and wait until the brokers have confirmed all; each is a span that its record carries on.
 
         Raises:
-            NotConfirmed: not all was confirmed in time.
+            NotConfirmed: not all was confirmed in time; NotAllowed, since this user may not write there.
         """
         assert self._kafka is not None, "use the client as an async context manager"
         spans = [_span(each) for each in messages]
@@ -94,13 +103,23 @@ class PartnerClient:
                 span.end()
 
     async def __aenter__(self) -> PartnerClient:
-        """Connect. Raises NotConfirmed when no broker answers."""
+        """Connect.
+
+        Raises:
+            NotConfirmed: no broker answers, or none takes the user name and password.
+            ValueError: the security settings do not go together.
+        """
         # Who only reads and signs completions should not wait for a Kafka client to be loaded.
         from laurel.runtime.health import Health  # noqa: PLC0415
         from laurel.runtime.kafka import Kafka  # noqa: PLC0415
         from laurel.runtime.settings import KafkaSettings  # noqa: PLC0415
 
-        settings = KafkaSettings(kafka_bootstrap=self._bootstrap, kafka_idempotence=self._idempotence)
+        given = {name: value for name, value in self._security.items() if value is not None}
+        if "kafka_username" in given:
+            given["kafka_security_protocol"] = "SASL_SSL"
+        settings = KafkaSettings(
+            kafka_bootstrap=self._bootstrap, kafka_idempotence=self._idempotence, **given
+        )  # fmt: skip
         self._kafka = Kafka(settings, "partner", Health())
         try:
             await self._guarded(self._kafka.connect())
@@ -116,12 +135,14 @@ class PartnerClient:
             await self._kafka.stop()
 
     async def _guarded(self, call: Awaitable[None]) -> None:
-        from laurel.runtime.faults import is_transient  # noqa: PLC0415
+        from laurel.runtime.faults import is_refusal, is_transient  # noqa: PLC0415
 
         try:
             async with asyncio.timeout(self._timeout):
                 await call
         except Exception as error:
+            if is_refusal(error):
+                raise NotAllowed(f"Kafka does not let this user write there ({type(error).__name__}).") from error
             if not is_transient(error):
                 raise
             raise NotConfirmed(

@@ -17,7 +17,13 @@ _SERVERS = re.compile(r"[A-Za-z0-9.\[\]:_-]+:[0-9]{1,5}(,[A-Za-z0-9.\[\]:_-]+:[0
 
 Bootstrap = Annotated[
     str,
-    typer.Option("--bootstrap", envvar="LAUREL_KAFKA_BOOTSTRAP", metavar="HOST:PORT", help="Kafka's first address."),
+    typer.Option(
+        "--bootstrap",
+        envvar="LAUREL_KAFKA_BOOTSTRAP",
+        metavar="HOST:PORT",
+        help="Kafka's first address. With TLS and a user: LAUREL_KAFKA_SECURITY_PROTOCOL=SASL_SSL, _CA_FILE, "
+        "_USERNAME, _PASSWORD_FILE.",
+    ),
 ]
 Idempotence = Annotated[
     bool,
@@ -29,12 +35,17 @@ Idempotence = Annotated[
 
 
 def kafka_settings(bootstrap: str, *, idempotence: bool = True) -> KafkaSettings:
-    """The settings for a broker. Raises WrongUse."""
+    """The settings for a broker; TLS and the user come from the environment, as for services. Raises WrongUse."""
     if not _SERVERS.fullmatch(bootstrap):
         raise WrongUse(f"{bootstrap!r} is not a broker's address: give one such as kafka.example.org:9092.")
-    from laurel.runtime.settings import KafkaSettings  # noqa: PLC0415 - takes long to load
+    from pydantic import ValidationError  # noqa: PLC0415 - takes long to load
 
-    return KafkaSettings(kafka_bootstrap=bootstrap, kafka_idempotence=idempotence)
+    from laurel.runtime.settings import KafkaSettings, complaints  # noqa: PLC0415
+
+    try:
+        return KafkaSettings(kafka_bootstrap=bootstrap, kafka_idempotence=idempotence)
+    except ValidationError as error:
+        raise WrongUse("\n".join(complaints(error))) from None
 
 
 def configure(name: str) -> None:

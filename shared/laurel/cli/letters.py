@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from laurel.cli.exits import Unreachable
+from laurel.cli.exits import Refused, Unreachable
 from laurel.contracts.base import utc_text
 from laurel.contracts.operations import DeadLetter
 from laurel.contracts.topics import BY_NAME, DEAD_LETTERS
-from laurel.runtime.faults import Poison, is_transient
+from laurel.runtime.faults import Poison, is_refusal, is_transient
 from laurel.runtime.kafka import resend, scan
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
@@ -140,11 +140,13 @@ async def _obstacle(settings: KafkaSettings, original: Record) -> Outcome | None
 
 
 async def bounded(call: Awaitable[T], bootstrap: str) -> T:
-    """Raises Unreachable for whatever is wrong with the broker."""
+    """Raises Unreachable for whatever is wrong with the broker, and Refused where this user lacks a right."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await call
     except Exception as error:
+        if is_refusal(error):
+            raise Refused(f"Kafka does not let this user do that ({type(error).__name__}).") from None
         if not is_transient(error):
             raise
         raise Unreachable(f"The broker at {bootstrap} did not answer as it should ({type(error).__name__}).") from None

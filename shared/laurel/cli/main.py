@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from laurel.cli import badge, catalog, dead_letters, keys, output, partner, reconcile, status, verify
+from laurel.cli import badge, catalog, cluster, dead_letters, keys, output, partner, reconcile, status, verify
 from laurel.cli.exits import DONE, INTERRUPTED, UNEXPECTED, Stop
 
 HELP = """
@@ -39,6 +39,7 @@ app.add_typer(status.app, name="status")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("reconcile")(reconcile.reconcile)
 app.add_typer(keys.app, name="keys")
+app.add_typer(cluster.app, name="kafka")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

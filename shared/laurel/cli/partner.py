@@ -161,7 +161,7 @@ def _publish(
 ) -> int:  # fmt: skip
     from rich.progress import Progress  # noqa: PLC0415
 
-    from laurel.partner import Completion, NotConfirmed, PartnerClient  # noqa: PLC0415
+    from laurel.partner import Completion, NotAllowed, NotConfirmed, PartnerClient  # noqa: PLC0415
 
     done = 0
     completions = (each for each in _read(file) if isinstance(each, Completion))
@@ -179,6 +179,8 @@ def _publish(
         terminal = output.console(stderr=True)
         with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
             asyncio.run(run(progress))
+    except NotAllowed as error:
+        raise Refused(f"{done} of {total} completions were confirmed. {error}", published=done) from None
     except NotConfirmed as error:
         raise Unreachable(f"{done} of {total} completions were confirmed. {error}", published=done) from None
     return done

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
 
 from laurel.contracts.errors import Code
 from laurel.runtime import mongo
@@ -18,6 +25,18 @@ class Poison(Exception):  # noqa: N818 - names the kind
     def __init__(self, code: Code, reason: str) -> None:
         super().__init__(reason)
         self.code = code
+
+
+_REFUSALS = (
+    ClusterAuthorizationFailedError, GroupAuthorizationFailedError, SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)  # fmt: skip
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a broker refuses this user what it asked for. A service waits, since rules may be mended meanwhile;
+    who is at a terminal is told."""
+    return isinstance(error, _REFUSALS)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -35,7 +36,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     provider.shutdown()
 
 
-def client(settings: KafkaSettings, world: World, **more: float) -> PartnerClient:
+def client(settings: KafkaSettings, world: World, **more: Any) -> PartnerClient:
     return PartnerClient(
         settings.kafka_bootstrap, SOURCE, "campus-1", world.partners["campus"],
         idempotence=settings.kafka_idempotence, **more,

@@ -1,0 +1,166 @@
+"""`laurel kafka`: a cluster's topics, rules and users, made by its super user from the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from laurel.cli import output
+from laurel.cli.exits import Refused, WrongUse
+from laurel.cli.kafka import Bootstrap, configure, kafka_settings
+from laurel.contracts.access import ADMIN, OPERATOR, SERVICES, Grant, grants, service_user
+
+if TYPE_CHECKING:
+    from laurel.runtime.kafka.access import Changes
+    from laurel.runtime.settings import KafkaSettings
+
+T = TypeVar("T")
+
+_PASSWORD_LIMIT = 1024
+_WEAKEST_PASSWORD = 16
+_PARTNER_USER = re.compile(r"partner-[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_USERS = (ADMIN, OPERATOR, *(service_user(name) for name in SERVICES))
+
+app = typer.Typer(
+    help="Make Kafka's topics, rules and users. Connect as its super user: LAUREL_KAFKA_USERNAME and its neighbours.",
+    no_args_is_help=True,
+)
+
+CatalogFile = Annotated[
+    Path, typer.Argument(metavar="CATALOG", help="The catalog, which names the partners.", exists=True, dir_okay=False)
+]
+
+
+@app.command("acls")
+def acls(file: CatalogFile, as_json: output.AsJson = False) -> None:
+    """Print every rule that the cluster of this consortium needs; nothing is connected to.
+
+    \b
+    Example:
+      laurel kafka acls catalog.yaml
+    """
+    wanted = sorted(grants(_partners(file)))
+    if as_json:
+        output.document({"rules": [_as_fact(each) for each in wanted]})
+        return
+    output.table(
+        ("user", "may", "on", ""), [(each.user, each.operation, each.resource, _name(each)) for each in wanted]
+    )
+
+
+@app.command("apply")
+def apply(
+    file: CatalogFile,
+    bootstrap: Bootstrap,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change in the rules.")] = False,
+    as_json: output.AsJson = False,
+) -> None:
+    """Make the topics that are missing, add the rules that are missing, and withdraw those that should not be.
+
+    Rules of users that are not Laurel's (laurel-..., partner-...) are left alone. A partner that is no longer in the
+    catalog loses its rights; `laurel kafka user --remove` ends its user too.
+
+    \b
+    Example:
+      laurel kafka apply catalog.yaml --bootstrap kafka.example.org:9094
+    """
+    wanted = grants(_partners(file))
+    configure("kafka-cli")
+    made, changes = _run(_apply(kafka_settings(bootstrap), wanted, dry_run=dry_run), bootstrap)
+    added, withdrawn = ([str(each) for each in rules] for rules in (changes.missing, changes.surplus))
+    if as_json:
+        output.document({"topics": list(made), "added": added, "withdrawn": withdrawn, "dryRun": dry_run})
+        return
+    for sign, lines in (("topic", made), ("+", added), ("-", withdrawn)):
+        for line in lines:
+            output.say(f"{sign} {line}")
+    would = "would be " if dry_run else ""
+    output.say(f"{len(made)} topics {would}made, {len(added)} rules {would}added, {len(withdrawn)} {would}withdrawn.")
+
+
+@app.command("user")
+def user(
+    name: Annotated[str, typer.Argument(metavar="USER", help="laurel-issuer, laurel-operator, partner-campus, ...")],
+    bootstrap: Bootstrap,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="The new password; `laurel keys new --secret` makes one."),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the password away instead.")] = False,
+    as_json: output.AsJson = False,
+) -> None:  # fmt: skip
+    """Make a user, or give it a new password; what is connected stays connected.
+
+    \b
+    Example:
+      laurel keys new --secret --out issuer.password
+      laurel kafka user laurel-issuer --password-file issuer.password
+    """
+    from laurel.runtime.kafka import remove_user, set_password  # noqa: PLC0415 - takes long to load
+
+    if name not in _USERS and not _PARTNER_USER.fullmatch(name):
+        raise WrongUse(
+            f"{name!r} is nobody in Laurel: give one of {', '.join(_USERS)}, or partner- and a partner's id."
+        )
+    if remove == (password_file is not None):
+        raise WrongUse("Give either --password-file or --remove.")
+    configure("kafka-cli")
+    settings = kafka_settings(bootstrap)
+    if password_file is None:
+        if not _run(remove_user(settings, name), bootstrap):
+            raise Refused(f"There is no user {name}.")
+    else:
+        _run(set_password(settings, name, _password(password_file)), bootstrap)
+    done = "can connect no more" if remove else "has the password of the file from now on"
+    if as_json:
+        output.document({"user": name, "removed": remove})
+    else:
+        output.say(f"{name} {done}.")
+
+
+async def _apply(
+    settings: KafkaSettings, wanted: Iterable[Grant], *, dry_run: bool
+) -> tuple[tuple[str, ...], Changes]:  # fmt: skip
+    from laurel.runtime.kafka import apply_rules, compare_rules, provision  # noqa: PLC0415
+
+    made = () if dry_run else await provision(settings)
+    changes = await compare_rules(settings, wanted)
+    if not dry_run:
+        await apply_rules(settings, changes)
+    return made, changes
+
+
+def _partners(file: Path) -> list[str]:
+    from laurel.cli.catalog_file import read_catalog  # noqa: PLC0415
+
+    return [each.id for each in read_catalog(file).partners]
+
+
+def _password(file: Path) -> str:
+    try:
+        with file.open(encoding="ascii") as opened:
+            text = opened.read(_PASSWORD_LIMIT + 2).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUse(f"The password file {file} cannot be read ({type(error).__name__}).") from None
+    if not _WEAKEST_PASSWORD <= len(text) <= _PASSWORD_LIMIT or not text.isprintable():
+        raise WrongUse(f"{file} must hold {_WEAKEST_PASSWORD} to {_PASSWORD_LIMIT} printable ASCII characters.")
+    return text
+
+
+def _run(call: Awaitable[T], bootstrap: str) -> T:
+    from laurel.cli.letters import bounded  # noqa: PLC0415
+
+    return asyncio.run(bounded(call, bootstrap))
+
+
+def _name(grant: Grant) -> str:
+    return f"{grant.name}{'*' if grant.prefixed else ''}"
+
+
+def _as_fact(grant: Grant) -> dict[str, str]:
+    return {"user": grant.user, "may": grant.operation, "on": grant.resource, "name": _name(grant)}
