@@ -52,6 +52,51 @@ class Incoming(Generic[Body]):
         return telemetry.carrier_of(self.record.headers)
 
 
+@dataclass(frozen=True)
+class Decision:
+    """A status request with its outcome and, if it was applied now or before, the credential as it then is."""
+
+    request: StoredRequest
+    credential: StoredCredential | None
+    trace: Trace
+
+
+def _decision(request: StoredRequest, body: StatusChangeRequested, credential: StoredCredential | None) -> Decision:
+    trace = telemetry.current_carrier()
+    if request.refused is not None:
+        return Decision(request, None, trace)
+    try:
+        after = changed(credential, request, body)
+    except Rejected as refusal:
+        refused = Refused(code=refusal.code, pointer=refusal.pointer, detail=refusal.detail)
+        return Decision(request.model_copy(update={"refused": refused}), None, trace)
+    return Decision(request.model_copy(update={"applied": application(after, request.id)}), after, trace)
+
+
+def _check_ours(each: Incoming[StatusChangeRequested], held: StoredRequest | None) -> None:
+    if held is None or held.partner is not None or held.digest != _digest(each):
+        raise Rejected(Code.STATUS_NOT_YOURS, "", "This registry's API has accepted no such request.")
+
+
+def _digest(each: Incoming[StatusChangeRequested]) -> str:
+    return sha256(each.event.data).hexdigest()
+
+
+def _tell(
+    changes: Sequence[tuple[StoredCredential, StoredCredential]], refused: Sequence[StoredRequest]
+) -> None:  # fmt: skip
+    for before, after in changes:
+        for entry in after.history[len(before.history) :]:
+            STATUS_CHANGES_TOTAL.labels(entry.state.value).inc()
+            log.info("status changed", credential=after.id, state=entry.state.value, version=entry.version,
+                     request=entry.request)  # fmt: skip
+    for request in refused:
+        assert request.refused is not None
+        STATUS_REFUSALS_TOTAL.labels(request.refused.code.value).inc()
+        log.info("status request refused", credential=request.credential, code=request.refused.code.value,
+                 request=request.id)  # fmt: skip
+
+
 def _read(records: Sequence[Record], contract: type[Body]) -> list[Incoming[Body]]:
     read = ((record, read_event(record)) for record in records)
     return [Incoming(record, found[0], found[1]) for record, found in read if found and isinstance(found[1], contract)]
@@ -113,80 +158,78 @@ class Handlers:
         incoming = _read(records, StatusChangeRequested)
         with self._announcer.owing(records):
             try:
-                ids = [await self._admit(each) for each in incoming]
+                ids = await self._admit(incoming)
             except Rejected as refusal:
                 raise Poison(refusal.code, refusal.detail) from None
-            decided: list[StoredRequest] = []
-            announced: list[tuple[StoredCredential, Trace]] = []
-            for each, request_id in zip(incoming, ids, strict=True):
-                with telemetry.span_under("change status", each.trace):
-                    request, credential = await self._decide(request_id, each.body)
-                    decided.append(request)
-                    if credential is not None:
-                        announced.append((credential, telemetry.current_carrier()))
-            await self._announcer.announce(announced)
+            while True:
+                try:
+                    decisions = await self._decide(incoming, ids)
+                    break
+                except Overtaken:
+                    continue
+            await self._announcer.announce(
+                [(each.credential, each.trace) for each in decisions if each.credential is not None]
+            )
             # Last, so that a request with an outcome is one whose change is on the topic.
-            for request in decided:
-                await self._store.decide(request)
-                self._outcomes.tell(request.id)
+            await self._store.decide([each.request for each in decisions])
+            for each in decisions:
+                self._outcomes.tell(each.request.id)
 
-    async def _admit(self, each: Incoming[StatusChangeRequested]) -> str:
-        """The id under which the request is stored, after checking who made it."""
-        digest = sha256(each.event.data).hexdigest()
-        if each.event.source == SOURCE:
+    async def _admit(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> list[str]:
+        """The ids under which the requests are stored, after checking who made each."""
+        ids = [
             # Anyone who may write to the topic can claim our source, so only what our API wrote down first counts.
-            held = await self._store.request(each.event.id)
-            if held is None or held.partner is not None or held.digest != digest:
-                raise Rejected(Code.STATUS_NOT_YOURS, "", "This registry's API has accepted no such request.")
-            return held.id
-        request_id = derived_id(each.event.source, each.event.id, each.event.type)
-        held = await self._store.request(request_id)
+            each.event.id if each.event.source == SOURCE
+            else derived_id(each.event.source, each.event.id, each.event.type)
+            for each in incoming
+        ]  # fmt: skip
+        held = await self._store.requests(ids)
+        for each, request_id in zip(incoming, ids, strict=True):
+            if each.event.source == SOURCE:
+                _check_ours(each, held.get(request_id))
+            else:
+                held[request_id] = await self._admit_partners(each, request_id, held.get(request_id))
+        return ids
+
+    async def _admit_partners(
+        self, each: Incoming[StatusChangeRequested], request_id: str, held: StoredRequest | None
+    ) -> StoredRequest:
         claimed = signature.read(each.event)
         signer = await self._store.partner_of_key(claimed.kid)
         now = self._clock()
         partner = authorised_partner(each.event, claimed, signer, held.accepted_at if held else now)
         if held is None:
             held = await self._store.accept(
-                StoredRequest(id=request_id, partner=partner.id, credential=each.body.credential, digest=digest,
-                              accepted_at=now)
+                StoredRequest(id=request_id, partner=partner.id, credential=each.body.credential,
+                              digest=_digest(each), accepted_at=now)
             )  # fmt: skip
-        if held.digest != digest or held.partner != partner.id:
+        if held.digest != _digest(each) or held.partner != partner.id:
             raise Rejected(Code.REQUEST_ID_REUSED, "", "A request with this id came before with other content.")
-        return held.id
+        return held
 
-    async def _decide(
-        self, request_id: str, body: StatusChangeRequested
-    ) -> tuple[StoredRequest, StoredCredential | None]:
-        """The request with its outcome and, if it was applied now or before, the credential as it stands."""
-        while True:
-            request = await self._store.request(request_id)
-            assert request is not None  # it was admitted, and requests are never deleted
-            if request.refused is not None:
-                return request, None
-            credential = await self._store.credential(body.credential)
-            try:
-                after = changed(credential, request, body)
-            except Rejected as refusal:
-                return await self._refuse(request, refusal), None
-            if after is not credential:
-                assert credential is not None
-                try:
-                    await self._store.advance(credential, after)
-                except Overtaken:
-                    continue
-                STATUS_CHANGES_TOTAL.labels(after.state.value).inc()
-                log.info("status changed", credential=after.id, state=after.state.value, version=after.version,
-                         request=request.id)  # fmt: skip
-            return request.model_copy(update={"applied": application(after, request.id)}), after
+    async def _decide(self, incoming: Sequence[Incoming[StatusChangeRequested]], ids: Sequence[str]) -> list[Decision]:
+        """Decide on each in order, and store what changed and what was refused.
 
-    async def _refuse(self, request: StoredRequest, refusal: Rejected) -> StoredRequest:
-        """Store the refusal at once: a replay that found another state would otherwise decide otherwise."""
-        refused = Refused(code=refusal.code, pointer=refusal.pointer, detail=refusal.detail)
-        request = request.model_copy(update={"refused": refused})
-        await self._store.decide(request)
-        STATUS_REFUSALS_TOTAL.labels(refusal.code.value).inc()
-        log.info("status request refused", credential=request.credential, code=refusal.code.value, request=request.id)
-        return request
+        Raises:
+            Overtaken: somebody else changed one of the credentials meanwhile: decide anew, from what is stored now.
+        """
+        requests = await self._store.requests(ids)
+        before = await self._store.credentials(each.body.credential for each in incoming)
+        now = dict(before)
+        decisions = []
+        for each, request_id in zip(incoming, ids, strict=True):
+            with telemetry.span_under("change status", each.trace):
+                decision = _decision(requests[request_id], each.body, now.get(each.body.credential))
+            decisions.append(decision)
+            if decision.credential is not None:
+                now[decision.credential.id] = decision.credential
+        changed = [(before[id_], after) for id_, after in now.items() if after is not before[id_]]
+        await self._store.advance(changed)
+        # Stored at once: a replay that found another state would otherwise decide otherwise.
+        refused = [each.request for each in decisions if each.request.refused and not requests[each.request.id].refused]
+        await self._store.decide(refused)
+        _tell(changed, refused)
+        return decisions
 
     async def announce_unfinished(self) -> None:
         """Publish what a crash left stored and perhaps unpublished, before anything vouches for the topic."""

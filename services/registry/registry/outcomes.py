@@ -9,7 +9,10 @@ from contextlib import suppress
 from registry.rows import StoredRequest
 from registry.store import Store
 
-_LOOK_EVERY = 0.02
+# As a rule this process decides and tells. Only what another one decided has to be looked for, less and less often:
+# hundreds of callers that looked every moment would keep the database from what they wait for.
+_FIRST_LOOK = 0.05
+_LAST_LOOK = 0.8
 
 
 class Outcomes:
@@ -30,14 +33,16 @@ class Outcomes:
         self._waiting[request_id].add(event)
         try:
             async with asyncio.timeout(seconds):
+                pause = _FIRST_LOOK
                 while True:
                     request = await self._store.request(request_id)
                     if request is not None and request.decided:
                         return request
                     # Not wait_for: before Python 3.12, it can swallow the outer timeout.
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(_LOOK_EVERY):
+                        async with asyncio.timeout(pause):
                             await event.wait()
+                    pause = min(2 * pause, _LAST_LOOK)
         except TimeoutError:
             return None
         finally:

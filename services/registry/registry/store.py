@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from laurel.contracts.base import Contract
 from laurel.contracts.catalog import AchievementPublished, Consortium, IssuerPublished, PartnerPublished
-from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
+from laurel.runtime.mongo import BulkWriteError, Collection, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
 from registry.catalog import Kind, StoredEntry, entry_key
 from registry.rows import StoredCredential, StoredList, StoredRequest
 
@@ -151,31 +151,44 @@ class Store:
 
     async def credentials(self, ids: Iterable[str]) -> dict[str, StoredCredential]:
         """The credentials with these ids that there are."""
-        rows = await self._by_ids(list(dict.fromkeys(ids)), {})
+        rows = await self._by_ids(self._credentials, list(dict.fromkeys(ids)), {})
         return {row["_id"]: StoredCredential.model_validate(row) for row in rows}
 
     async def risen(self, versions: Mapping[str, int]) -> list[StoredCredential]:
         """Of these credentials, those that by now have a higher version than the one given."""
         least = min(versions.values(), default=0)
-        rows = await self._by_ids(list(versions), {"version": {"$gt": least}})
+        rows = await self._by_ids(self._credentials, list(versions), {"version": {"$gt": least}})
         return [StoredCredential.model_validate(row) for row in rows if row["version"] > versions[row["_id"]]]
 
-    async def _by_ids(self, ids: Sequence[str], condition: Row) -> list[Row]:
+    @staticmethod
+    async def _by_ids(collection: Collection, ids: Sequence[str], condition: Row) -> list[Row]:
         chunks = [ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE)]
         found = await asyncio.gather(
-            *(self._credentials.find({"_id": {"$in": chunk}, **condition}).to_list(None) for chunk in chunks)
+            *(collection.find({"_id": {"$in": chunk}, **condition}).to_list(None) for chunk in chunks)
         )
         return [row for rows in found for row in rows]
 
-    async def advance(self, before: StoredCredential, after: StoredCredential) -> None:
-        """Store the newest history entry of `after` if nothing was changed since `before`. Raises Overtaken."""
-        entry = after.history[-1]
-        result = await self._credentials.update_one(
-            {"_id": before.id, "version": before.version, "history.request": {"$ne": entry.request}},
-            {"$set": {"state": after.state.value, "version": after.version}, "$push": {"history": _row(entry)}},
-        )
-        if result.matched_count == 0:
-            raise Overtaken(before.id)
+    async def advance(self, changes: Sequence[tuple[StoredCredential, StoredCredential]]) -> None:
+        """Store the newest history entries of each second one if nothing was changed since the first.
+
+        Raises:
+            Overtaken: somebody else changed one of them meanwhile; the others are stored.
+        """
+        if not changes:
+            return
+        writes = []
+        for before, after in changes:
+            news = [_row(entry) for entry in after.history[len(before.history) :]]
+            writes.append(
+                UpdateOne(
+                    {"_id": before.id, "version": before.version,
+                     "history.request": {"$nin": [entry["request"] for entry in news]}},
+                    {"$set": {"state": after.state.value, "version": after.version},
+                     "$push": {"history": {"$each": news}}},
+                )
+            )  # fmt: skip
+        if (await self._credentials.bulk_write(writes, ordered=False)).matched_count < len(writes):
+            raise Overtaken("credentials")
 
     # --- status requests ---
 
@@ -193,10 +206,19 @@ class Store:
         """The request with this id."""
         return _read(StoredRequest, await self._requests.find_one({"_id": id_}))
 
-    async def decide(self, request: StoredRequest) -> None:
-        """Store the outcome of a request that has none yet."""
-        outcome = {name: value for name, value in _row(request).items() if name in ("applied", "refused")}
-        await self._requests.update_one({"_id": request.id, "open": True}, {"$set": outcome, "$unset": {"open": ""}})
+    async def requests(self, ids: Iterable[str]) -> dict[str, StoredRequest]:
+        """The requests with these ids that there are."""
+        rows = await self._by_ids(self._requests, list(dict.fromkeys(ids)), {})
+        return {row["_id"]: StoredRequest.model_validate(row) for row in rows}
+
+    async def decide(self, requests: Sequence[StoredRequest]) -> None:
+        """Store the outcomes of requests that have none yet."""
+        writes = []
+        for request in requests:
+            outcome = {name: value for name, value in _row(request).items() if name in ("applied", "refused")}
+            writes.append(UpdateOne({"_id": request.id, "open": True}, {"$set": outcome, "$unset": {"open": ""}}))
+        if writes:
+            await self._requests.bulk_write(writes, ordered=False)
 
     async def undecided(self) -> list[StoredRequest]:
         """The requests without an outcome."""

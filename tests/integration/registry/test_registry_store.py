@@ -78,17 +78,38 @@ async def test_a_status_moves_from_the_version_it_was_decided_on(store: Store, w
     before, request = filed(issuer, "token-0001"), accepted(issuer, "token-0001")
     after = changed_by(before, request, Action.SUSPEND)
     with pytest.raises(Overtaken):
-        await store.advance(before, after)
+        await store.advance([(before, after)])
     await store.register([before])
-    await store.advance(before, after)
+    await store.advance([(before, after)])
     assert await store.credential(before.id) == after
     with pytest.raises(Overtaken):
-        await store.advance(before, changed_by(before, accepted(issuer, "token-0001", id_="other"), Action.REVOKE))
+        await store.advance([(before, changed_by(before, accepted(issuer, "token-0001", id_="other"), Action.REVOKE))])
+    twice = after.model_copy(update={"version": 3, "history": (*after.history, after.history[-1])})
     with pytest.raises(Overtaken):
-        await store.advance(after, after)  # the request stands in the history already
+        await store.advance([(after, twice)])  # the request stands in the history already
     assert await store.risen({before.id: 1}) == [after]
     assert await store.risen({before.id: 2}) == []
     assert await store.risen({}) == []
+
+
+async def test_of_many_the_overtaken_one_alone_stays(store: Store, world: World) -> None:
+    issuer = Issuer(world)
+    befores = [filed(issuer, f"token-000{number}") for number in range(1, 4)]
+    await store.register(befores)
+    changes = [
+        (each, changed_by(each, accepted(issuer, f"token-000{number}", id_=f"r-{number}"), Action.SUSPEND))
+        for number, each in enumerate(befores, 1)
+    ]
+    await store.advance(changes[1:2])
+    with pytest.raises(Overtaken):
+        await store.advance(changes)
+    assert await store.credentials(each.id for each in befores) == {after.id: after for _, after in changes}
+    # Two steps at once, as two requests for one credential in one batch make them.
+    last = changes[0][1]
+    back = changed_by(last, accepted(issuer, "token-0001", id_="back"), Action.REINSTATE)
+    gone = changed_by(back, accepted(issuer, "token-0001", id_="gone"), Action.REVOKE)
+    await store.advance([(last, gone)])
+    assert await store.credential(last.id) == gone
 
 
 async def test_a_request_has_one_content_and_one_outcome(store: Store, world: World) -> None:
@@ -97,9 +118,9 @@ async def test_a_request_has_one_content_and_one_outcome(store: Store, world: Wo
     assert await store.accept(request.model_copy(update={"digest": "1" * 64})) == request
     assert await store.undecided() == [request]
     applied = Applied(state=State.SUSPENDED, version=2, changed_at=EPOCH)
-    await store.decide(request.model_copy(update={"applied": applied}))
+    await store.decide([request.model_copy(update={"applied": applied})])
     refused = Refused(code=Code.TRANSITION_NOT_ALLOWED, pointer="", detail="Too late.")
-    await store.decide(request.model_copy(update={"refused": refused}))
+    await store.decide([request.model_copy(update={"refused": refused})])
     held = await store.request(request.id)
     assert held is not None
     assert (held.applied, held.refused, held.decided) == (applied, None, True)
@@ -134,7 +155,7 @@ async def test_what_is_overtaken_is_published_again(store: Store, world: World) 
     async def publish(messages: Sequence[Message]) -> None:
         if not topic:  # the other handler is faster than our first message
             after = changed_by(before, request, Action.REVOKE)
-            await store.advance(before, after)
+            await store.advance([(before, after)])
             topic.append(after.version)
         topic.extend(StatusChanged.model_validate_json(each.event.data).version for each in messages)
 
