@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 UV := .venv/bin/uv
 
-.PHONY: help setup lock demo up compose-env test chaos fuzz check fmt docs clean
+.PHONY: help setup lock demo up compose-env test chaos bench-revocation bench-burst fuzz check fmt docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,12 @@ test: setup ## all tests, on the embedded stack and on Apache Kafka
 chaos: setup ## 10,000 completions on three brokers while everything is killed, then the balance (SEED=n, ARGS=--fast)
 	@mkdir -p var
 	@PYTHONPATH=tests $(PY) -m chaos.run $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+bench-revocation: setup ## how long until every verifier says revoked, at 200 changes a second (ARGS=--help)
+	@PYTHONPATH=tests $(PY) -m bench.revocation $(ARGS)
+
+bench-burst: setup ## 100,000 completions at once: memory, shedding, and status changes beside them (ARGS=--help)
+	@PYTHONPATH=tests $(PY) -m bench.burst $(ARGS)
 
 fuzz: setup ## feed changed samples to every parser (SECONDS=60 for all of them, SEED=0)
 	@PYTHONPATH=tests $(PY) -m fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0) $(ARGS)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from datetime import datetime
 from hashlib import blake2b
 
+from prometheus_client import Histogram
+
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.errors import Code
@@ -26,6 +28,10 @@ from verifier.domain import Standing
 from verifier.status_lists import StatusLists
 
 TOPICS = (CATALOG, STATUS_CHANGES, STATUS_LISTS)
+STATUS_SEEN_SECONDS = Histogram(
+    "laurel_status_seen_seconds", "From the acceptance of a status change until answers here are given by it.",
+    buckets=(0.01, 0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.5, 1, 2, 5, 15, 60),
+)  # fmt: skip
 
 
 class Standings:
@@ -102,6 +108,8 @@ class View:
         match read[1]:
             case StatusChanged() as changed:
                 self.standings.put(changed)
+                if self.caught_up and changed.version > 1:  # the first one is the registration
+                    STATUS_SEEN_SECONDS.observe((self._clock() - changed.changed_at).total_seconds())
             case StatusHeartbeat() as heartbeat:
                 self._beat(record.partition, heartbeat)
             case StatusListSigned() as signed:

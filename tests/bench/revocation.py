@@ -1,0 +1,175 @@
+"""How long a revocation takes to be seen: `make bench-revocation`.
+
+Status changes are asked for at a steady rate, whatever the answers take, while the whole of Laurel runs with several
+verifiers. Two things are measured, both from the moment at which the registry accepted the request:
+
+* each verifier counts, for every change, when it began to answer by it (its `/metrics`);
+* of a few, an employer's program asks every verifier again and again until each has said *revoked*.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+from rich.console import Console
+
+from bench.laurel import BROKERS, Laurel, bars, running
+from laurel.contracts.topics import CREDENTIALS
+from support.waiting import eventually
+
+SEEN = "laurel_status_seen_seconds_bucket"
+LOOK_SECONDS = 0.02
+PATIENCE_SECONDS = 300.0
+
+
+@dataclass
+class Measured:
+    """One run's figures, in milliseconds. `seen` has, by upper bound, how many changes were seen within it."""
+
+    answered: list[float] = field(default_factory=list)
+    asked_for: list[float] = field(default_factory=list)
+    seen: dict[float, int] = field(default_factory=dict)
+
+
+async def measure(laurel: Laurel, options: argparse.Namespace) -> Measured:
+    """Issue the credentials, then revoke them at the rate."""
+    measured = Measured()
+    limits = httpx.Limits(max_connections=400)
+    async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+        await laurel.apply_catalog(client)
+        ids = await _issued(laurel, client, options.changes)
+        documents = {
+            id_: (await client.get(id_, headers={"Accept": "application/json"})).json()
+            for id_ in ids[:: options.sample_every]
+        }
+        with bars() as progress:
+            bar = progress.add_task(f"revoking, {options.rate} a second", total=len(ids))
+            begin = asyncio.get_running_loop().time()
+            tasks = []
+            for number, id_ in enumerate(ids):
+                await asyncio.sleep(max(0.0, begin + number / options.rate - asyncio.get_running_loop().time()))
+                tasks.append(asyncio.create_task(_revoke(laurel, client, id_, documents.get(id_), measured)))
+                progress.update(bar, completed=number + 1)
+            await asyncio.gather(*tasks)
+        await _all_seen(laurel, client, len(ids))
+        measured.seen = await _buckets(laurel, client)
+    return measured
+
+
+async def _issued(laurel: Laurel, client: httpx.AsyncClient, count: int) -> list[str]:
+    ids: list[str] = []
+    with bars() as progress:
+        bar = progress.add_task("credentials in the registry", total=count)
+        async for some in laurel.issue(client, count, "revocation"):
+            ids += some
+
+        async def registered() -> bool:
+            done = await laurel.handled(client, "registry", CREDENTIALS.name)
+            progress.update(bar, completed=done)
+            return done >= count
+
+        await eventually(registered, timeout=PATIENCE_SECONDS, what="the registration of all credentials")
+
+    async def mailed() -> bool:
+        return await laurel.metric(client, laurel.ports.url("notifier"), "laurel_mails_sent_total") >= count
+
+    # Until the mails are out, the notifier would take part of the machine.
+    await eventually(mailed, timeout=PATIENCE_SECONDS, what="all mails")
+    return ids
+
+
+async def _revoke(
+    laurel: Laurel, client: httpx.AsyncClient, id_: str, document: dict[str, Any] | None, measured: Measured
+) -> None:  # fmt: skip
+    body = {"credential": id_, "action": "revoke", "reason": "A measurement", "requestedBy": "bench"}
+    sent = datetime.now(UTC)
+    watching = [] if document is None else [
+        asyncio.create_task(_until_revoked(client, url, document)) for url in laurel.verifiers
+    ]  # fmt: skip
+    url = f"{laurel.ports.url('registry')}/admin/status-requests"
+    answer = (await client.post(url, json=body, headers=laurel.admin)).raise_for_status()
+    measured.answered.append((datetime.now(UTC) - sent).total_seconds() * 1000)
+    accepted = datetime.fromisoformat(answer.json()["changedAt"])
+    if watching:
+        last = max(await asyncio.gather(*watching))
+        measured.asked_for.append((last - accepted).total_seconds() * 1000)
+
+
+async def _until_revoked(client: httpx.AsyncClient, url: str, document: dict[str, Any]) -> datetime:
+    content = orjson.dumps({"verifiableCredential": document})
+    while True:
+        answer = await client.post(f"{url}/credentials/verify", content=content)
+        if "REVOKED" in answer.text:
+            return datetime.now(UTC)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _all_seen(laurel: Laurel, client: httpx.AsyncClient, count: int) -> None:
+    async def seen() -> bool:
+        counts = [(await _buckets_of(laurel, client, url))[float("inf")] for url in laurel.verifiers]
+        return min(counts) >= count
+
+    await eventually(seen, timeout=PATIENCE_SECONDS, what="every change at every verifier")
+
+
+async def _buckets(laurel: Laurel, client: httpx.AsyncClient) -> dict[float, int]:
+    each = [await _buckets_of(laurel, client, url) for url in laurel.verifiers]
+    return {bound: int(sum(found[bound] for found in each)) for bound in each[0]}
+
+
+async def _buckets_of(laurel: Laurel, client: httpx.AsyncClient, url: str) -> dict[float, float]:
+    samples = await laurel.samples(client, url, SEEN)
+    return {float(labels["le"]): value for labels, value in samples}
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    return statistics.quantiles(values, n=1000, method="inclusive")[int(share * 1000) - 1] if len(values) > 1 else 0.0
+
+
+def report(name: str, measured: Measured, options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Print one broker's figures; returns them."""
+    total = measured.seen[float("inf")]
+    console.print(f"\n[bold]{name}[/]: {options.changes} changes at {options.rate}/s, {options.verifiers} verifiers")
+    console.print("  changes that verifiers answered by, after acceptance by the registry:")
+    for bound, count in measured.seen.items():
+        console.print(f"    within {bound * 1000:>8.0f} ms  {count / total:8.2%}" if bound != float("inf") else "")
+        if count == total:
+            break
+    figures: dict[str, Any] = {"broker": name, "within": {str(each): count for each, count in measured.seen.items()}}
+    for what, values in (("every verifier said revoked", measured.asked_for), ("API answered", measured.answered)):
+        shares = {f"p{share * 100:g}": round(_percentile(values, share), 1) for share in (0.5, 0.9, 0.99)}
+        console.print(f"  {what} ({len(values)}): {shares} ms, max {max(values, default=0):.0f}")
+        figures[what] = shares | {"max": round(max(values, default=0), 1), "count": len(values)}
+    return figures
+
+
+def main() -> None:
+    """Measure on each broker that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--broker", action="append", choices=BROKERS, help="embedded, kafka; both unless given")
+    parser.add_argument("--changes", type=int, default=2000)
+    parser.add_argument("--rate", type=float, default=200.0, help="changes a second")
+    parser.add_argument("--verifiers", type=int, default=2)
+    parser.add_argument("--sample-every", type=int, default=40, help="ask the verifiers about every so many-th")
+    parser.add_argument("--directory", type=Path, default=Path("var/bench/revocation"))
+    options = parser.parse_args()
+    console = Console()
+    figures = []
+    for broker in options.broker or list(BROKERS):
+        with running(broker, options.directory / broker, verifiers=options.verifiers, tell=console.print) as laurel:
+            measured = asyncio.run(measure(laurel, options))
+        figures.append(report(broker, measured, options, console))
+    (options.directory / "figures.json").write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+
+
+if __name__ == "__main__":
+    main()
