@@ -98,7 +98,13 @@ async def _revoke(
     url = f"{laurel.ports.url('registry')}/admin/status-requests"
     answer = (await client.post(url, json=body, headers=laurel.admin)).raise_for_status()
     measured.answered.append((datetime.now(UTC) - sent).total_seconds() * 1000)
-    accepted = datetime.fromisoformat(answer.json()["changedAt"])
+
+    async def outcome() -> str | None:
+        found = await client.get(f"{url}/{answer.json()['requestId']}", headers=laurel.admin)
+        return str(found.json()["changedAt"]) if "changedAt" in found.json() else None
+
+    changed_at = answer.json().get("changedAt") or await eventually(outcome, timeout=PATIENCE_SECONDS)
+    accepted = datetime.fromisoformat(changed_at)
     if watching:
         last = max(await asyncio.gather(*watching))
         measured.asked_for.append((last - accepted).total_seconds() * 1000)
