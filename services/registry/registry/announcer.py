@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 Publish = Callable[[Sequence[Message]], Awaitable[None]]
 Trace = Mapping[str, str]
+_AT_ONCE = 500
 
 
 class Announcer:
@@ -73,6 +74,21 @@ class Announcer:
         while risen := await self._store.risen(versions):
             await self._publish([replace(status_changed(each), trace=telemetry.current_carrier()) for each in risen])
             versions = {each.id: each.version for each in risen}
+
+    async def announce_histories(self) -> None:
+        """Publish again, once, what earlier versions published without its history, which the log has to have."""
+        if await self._store.histories_are_published():
+            return
+        await self.announce_all_changed()
+        await self._store.note_histories_published()
+
+    async def announce_all_changed(self) -> int:
+        """Publish the status of every credential that was ever changed; returns how many there are."""
+        number = 0
+        async for some in self._store.changed_credentials(_AT_ONCE):
+            await self.announce([(credential, {}) for credential in some])
+            number += len(some)
+        return number
 
 
 class Heartbeat:

@@ -50,6 +50,7 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     async def unpublished() -> None:
         await catalog.publish_pending()
         await handlers.announce_unfinished()
+        await announcer.announce_histories()
 
     lifecycle = Lifecycle(SERVICE, health)
     lifecycle.add("database", patiently("MongoDB", store.ensure_indexes), mongo.close)

@@ -24,7 +24,7 @@ from laurel.contracts.catalog import (
     PartnerKey,
     PartnerPublished,
 )
-from laurel.contracts.envelope import derived_id
+from laurel.contracts.envelope import Envelope, derived_id
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.topics import CATALOG, Message, message
 from laurel.credentials.errors import KeyResolutionError
@@ -126,8 +126,7 @@ def _bodies(catalog: Catalog, addresses: Addresses) -> Iterable[tuple[Kind, Publ
 
 
 def _planned(kind: Kind, body: Published, stored: Mapping[str, StoredEntry], now: datetime) -> Planned:
-    content = body.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"version"})
-    digest = sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    digest = _digest(body)
     held = stored.get(entry_key(kind, body.id))
     if held is not None and held.digest == digest:
         return Planned(held, changed=False)
@@ -137,6 +136,21 @@ def _planned(kind: Kind, body: Published, stored: Mapping[str, StoredEntry], now
     entry = StoredEntry(kind=kind, id=body.id, version=version, digest=digest, body=text, changed_at=now,
                         published_version=published)  # fmt: skip
     return Planned(entry, changed=True)
+
+
+def _digest(body: Published) -> str:
+    content = body.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"version"})
+    return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def restored_entry(event: Envelope, body: Published) -> StoredEntry:
+    """The entry as it was stored when this event was published from it."""
+    kind = next(kind for kind, published in _PUBLISHED.items() if type(body) is published)
+    assert event.time is not None  # `catalog_message` sets it
+    return StoredEntry(
+        kind=kind, id=body.id, version=body.version, digest=_digest(body), body=event.data.decode(),
+        changed_at=event.time, published_version=body.version,
+    )  # fmt: skip
 
 
 def _check_keys(catalog: Catalog) -> None:

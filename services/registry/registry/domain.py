@@ -169,7 +169,7 @@ def signed_list(body: StatusListSigned, issuer: IssuerPublished | None, addresse
 
 # --- Changing a status -----------------------------------------------------------------------------------------
 
-_TRANSITIONS = {
+TRANSITIONS = {
     (State.ACTIVE, Action.SUSPEND): State.SUSPENDED,
     (State.SUSPENDED, Action.REINSTATE): State.ACTIVE,
     (State.ACTIVE, Action.REVOKE): State.REVOKED,
@@ -214,7 +214,7 @@ def changed(
         )
     if application(credential, request.id) is not None:
         return credential
-    state = _TRANSITIONS.get((credential.state, body.action))
+    state = TRANSITIONS.get((credential.state, body.action))
     if state is None:
         final = "; a revocation is final" if credential.state is State.REVOKED else ""
         raise Rejected(

@@ -1,4 +1,5 @@
-"""All of the registry's database access. Every write that could meet another is conditional.
+"""All of the registry's database access. Every write that could meet another is conditional, but those of `restore_*`,
+which fill a database that nobody else writes to.
 
 Times are stored as the text that is published: the database would cut them to milliseconds, and a replay must
 publish the same bytes.
@@ -7,7 +8,7 @@ publish the same bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from laurel.contracts.base import Contract
@@ -20,6 +21,7 @@ Stored = TypeVar("Stored", bound=Contract)
 Row = dict[str, Any]
 _IDS_AT_ONCE = 100  # longer lists of ids make the embedded database slow
 _CONSORTIUM = "consortium"
+_HISTORIES = "histories-published"
 
 
 class Overtaken(Exception):  # noqa: N818 - names what happened
@@ -27,13 +29,14 @@ class Overtaken(Exception):  # noqa: N818 - names what happened
 
 
 class Store:
-    """The registry's collections: catalog, credentials, status_requests, status_lists."""
+    """The registry's collections: catalog, credentials, status_requests, status_lists, notes."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._catalog = mongo.collection("catalog")
         self._credentials = mongo.collection("credentials")
         self._requests = mongo.collection("status_requests")
         self._lists = mongo.collection("status_lists")
+        self._notes = mongo.collection("notes")
 
     async def ensure_indexes(self) -> None:
         """Make the indexes that are missing."""
@@ -243,6 +246,66 @@ class Store:
     async def status_list(self, list_id: str) -> StoredList | None:
         """The newest version of the list."""
         return _read(StoredList, await self._lists.find_one({"_id": list_id}))
+
+    # --- what the log has of this database ---
+
+    async def histories_are_published(self) -> bool:
+        """Whether every status change on the topic is known to carry its history."""
+        return await self._notes.find_one({"_id": _HISTORIES}) is not None
+
+    async def note_histories_published(self) -> None:
+        """From here on, every status change on the topic carries its history."""
+        await self._notes.replace_one({"_id": _HISTORIES}, {"published": True}, upsert=True)
+
+    async def changed_credentials(self, at_once: int) -> AsyncIterator[list[StoredCredential]]:
+        """The credentials whose status was ever changed, some at once."""
+        chunk: list[StoredCredential] = []
+        async for row in self._credentials.find({"version": {"$gt": 1}}):
+            chunk.append(StoredCredential.model_validate(row))
+            if len(chunk) == at_once:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    async def contents(self) -> AsyncIterator[tuple[str, Row]]:
+        """Every row of the public record under a name, with those of its fields that the log determines. Rows are
+        given as they stand, readable or not."""
+        for name, collection, model in (
+            ("catalog", self._catalog, StoredEntry), ("credentials", self._credentials, StoredCredential),
+            ("status-lists", self._lists, StoredList),
+        ):  # fmt: skip
+            fields = {field.alias or key for key, field in model.model_fields.items()} - {"publishedVersion"}
+            async for row in collection.find({"_id": {"$ne": _CONSORTIUM}}):
+                yield f"{name}/{row['_id']}", {key: value for key, value in row.items() if key in fields}
+
+    async def is_empty(self) -> bool:
+        """Whether nothing is stored at all."""
+        collections = (self._catalog, self._credentials, self._requests, self._lists, self._notes)
+        return all([await each.find_one({}) is None for each in collections])
+
+    async def restore_entries(self, entries: Sequence[StoredEntry]) -> None:
+        """Put entries over whatever stands under their keys."""
+        for entry in entries:
+            await self._catalog.replace_one({"_id": entry.key}, {**_row(entry), **_lookups(entry)}, upsert=True)
+
+    async def restore_statuses(self, credentials: Sequence[StoredCredential]) -> None:
+        """Put statuses and histories over older ones."""
+        if credentials:
+            await self._credentials.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": each.id, "version": {"$lt": each.version}},
+                        {"$set": {"state": each.state.value, "version": each.version,
+                                  "history": [_row(entry) for entry in each.history]}},
+                    )
+                    for each in credentials
+                ]
+            )  # fmt: skip
+
+    async def restore_request(self, request: StoredRequest) -> None:
+        """Put a request and its outcome over whatever stands under its id."""
+        await self._requests.replace_one({"_id": request.id}, _row(request), upsert=True)
 
 
 def _row(model: Contract) -> Row:

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 
 import typer
 
@@ -40,6 +41,10 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("reconcile")(reconcile.reconcile)
 app.add_typer(keys.app, name="keys")
 app.add_typer(cluster.app, name="kafka")
+
+# A service that is installed beside this package brings its own commands, since this package knows none.
+for contributed in entry_points(group="laurel.commands"):
+    app.add_typer(contributed.load(), name=contributed.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
