@@ -16,10 +16,11 @@ from laurel.cli.letters import Letter, Outcome, read_letters, replay_letters
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import CATALOG, COMPLETIONS, DEAD_LETTERS
 from laurel.runtime.catalog import CatalogView
-from laurel.runtime.failures import Backoff
+from laurel.runtime.failures import Backoff, FailurePolicy
 from laurel.runtime.faults import Poison, Transient
 from laurel.runtime.health import Health
-from laurel.runtime.kafka import Kafka, resend
+from laurel.runtime.kafka import Kafka, bus, resend
+from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
 from support.log import publish, read_topic
@@ -100,6 +101,61 @@ async def test_a_transient_failure_holds_the_partition_and_loses_nothing(
     await eventually(lambda: len(seen) == 5)
     await kafka.stop()
     assert await read_topic(kafka_settings, DEAD_LETTERS) == []
+
+
+async def test_what_is_held_for_too_long_is_delivered_again_whole_and_in_order(
+    kafka_settings: KafkaSettings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[list[tuple[int, int]]] = []
+
+    async def handler(records: Sequence[Record]) -> None:
+        batches.append([(record.partition, record.offset) for record in records])
+        if len(batches) < 12:
+            raise Transient("the database is away")
+
+    monkeypatch.setattr(FailurePolicy, "hold_seconds", -1.0)
+    kafka = Kafka(kafka_settings, "tester", Health(), backoff=QUICK)
+    kafka.subscribe(COMPLETIONS, handler)
+    await kafka.start()
+    await kafka.publish([world.completion(f"e{n}", learner=n) for n in range(20)])
+    await kafka.consume()
+    ends = {(record.partition, record.offset) for record in await read_topic(kafka_settings, COMPLETIONS)}
+    await eventually(lambda: ends <= {place for batch in batches[11:] for place in batch}, what="all of it")
+    await kafka.stop()
+    handled = [place for batch in batches[11:] for place in batch]
+    assert sorted(handled) == sorted(ends), "each once, after what was away came back"
+    for partition in range(COMPLETIONS.partitions):
+        offsets = [offset for where, offset in handled if where == partition]
+        assert offsets == sorted(offsets)
+    assert await read_topic(kafka_settings, DEAD_LETTERS) == []
+
+
+async def test_records_that_wait_and_are_not_handled_fail_liveness_though_none_was_handled_before(
+    kafka_settings: KafkaSettings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sticks(self: Consumer, *partitions: object, **options: object) -> dict[object, list[object]]:
+        return {}
+
+    async def handler(records: Sequence[Record]) -> None:
+        pass
+
+    def waiting() -> bool:
+        return any(state.subscriber.consumer.waiting for state in kafka._subscriptions)
+
+    await publish(kafka_settings, [world.completion(f"e{n}", learner=n) for n in range(20)])
+    health = Health()
+    kafka = Kafka(kafka_settings, "tester", health, backoff=QUICK)
+    kafka.subscribe(COMPLETIONS, handler)
+    await kafka.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(Consumer, "getmany", sticks)
+        patch.setattr(bus, "_STUCK_SECONDS", 0.0)
+        await kafka.consume()
+        reasons = await eventually(health.not_live, what="a consumer that sticks")
+        assert "records are waiting" in reasons["kafka"]
+    await eventually(lambda: not waiting(), what="the records handled, once it reads again")
+    assert health.not_live() == {}
+    await kafka.stop()
 
 
 async def test_many_unexpected_failures_in_a_row_stop_the_service_instead_of_emptying_the_topic(

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -15,23 +15,28 @@ from laurel.cli.exits import Refused, WrongUse
 from laurel.cli.kafka import Bootstrap, Idempotence, configure, kafka_settings
 
 if TYPE_CHECKING:
-    from laurel.cli.letters import Letter
+    from laurel.cli.letters import Filter, Letter, Outcome
 
 T = TypeVar("T")
 
 app = typer.Typer(help="List, read and replay the records that services gave up on.", no_args_is_help=True)
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letters' ids, or beginnings of them.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Dead letters' ids, or beginnings of them.")]
+Service = Annotated[str | None, typer.Option("--service", help="Only this service's.")]
+ByCode = Annotated[str | None, typer.Option("--code", help="Only those with this code, such as LRL-4001.")]
+ByTopic = Annotated[str | None, typer.Option("--topic", help="Only those of records of this topic.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Not older: 30m, 2h, 7d or 2026-05-01T12:00:00Z.")
+]
 
 
 @app.command("list")
 def list_letters(
     bootstrap: Bootstrap,
-    service: Annotated[str | None, typer.Option("--service", help="Only this service's.")] = None,
-    code: Annotated[str | None, typer.Option("--code", help="Only those with this code, such as LRL-4001.")] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="Not older: 30m, 2h, 7d or 2026-05-01T12:00:00Z.")
-    ] = None,
+    service: Service = None,
+    code: ByCode = None,
+    topic: ByTopic = None,
+    since: Since = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10000, help="At most so many, the newest.")] = 50,
     as_json: output.AsJson = False,
 ) -> None:
@@ -41,13 +46,8 @@ def list_letters(
     Example:
       laurel dead-letters list --since 2h --service registry
     """
-    after = _since(since, datetime.now(UTC))
-    found = [
-        letter for letter in _read(bootstrap)
-        if (service is None or letter.body.service == service)
-        and (code is None or letter.body.code == code)
-        and (after is None or letter.body.at >= after)
-    ][-limit:]  # fmt: skip
+    wanted = _filter(service, code, topic, since)
+    found = [letter for letter in _read(bootstrap) if wanted.takes(letter)][-limit:]
     if as_json:
         output.document({"deadLetters": [letter.facts() for letter in found]})
     elif found:
@@ -89,47 +89,83 @@ def show(
 
 @app.command("replay")
 def replay(
-    letter_ids: Ids,
     bootstrap: Bootstrap,
+    letter_ids: Ids = None,
+    service: Service = None,
+    code: ByCode = None,
+    topic: ByTopic = None,
+    since: Since = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Only show what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     idempotence: Idempotence = True,
     as_json: output.AsJson = False,
 ) -> None:
-    """Send the original records again, byte for byte, to the topics they came from.
+    """Send the original records again, byte for byte, to the topics they came from: those named, or all that a filter
+    takes.
 
-    Replaying twice is harmless, since every handler is safe against replays. A record of a compacted topic is not
-    sent when a newer one with its key has come, because it would stand in the newer one's place.
+    A record that has come again since is not sent, so replaying twice does nothing the second time. Nor is one of a
+    compacted topic when a newer one with its key has come, because it would stand in the newer one's place.
 
     \b
-    Example:
+    Examples:
       laurel dead-letters replay 3f9c 81d0 --yes
+      laurel dead-letters replay --service registry --code LRL-4002 --since 2h --preview
     """
-    from laurel.cli.letters import Outcome, replay_letters  # noqa: PLC0415 - takes long to load
+    from laurel.cli.letters import Outcome, foretell, replay_letters  # noqa: PLC0415 - takes long to load
 
-    everything = _read(bootstrap)
-    chosen = list({letter.id: letter for letter in (_pick(everything, each) for each in letter_ids)}.values())
-    if not yes:
-        if as_json or not sys.stdin.isatty():
-            raise WrongUse("Nobody is there to be asked: give --yes.")
-        for letter in chosen:
-            output.say(f"{letter.id}  {letter.body.record.topic}  {letter.reason_line}")
-        typer.confirm(f"Send {len(chosen)} records again?", abort=True)
-    outcomes = _run(replay_letters(kafka_settings(bootstrap, idempotence=idempotence), chosen), bootstrap)
-    facts = {
-        "replayed": [letter.facts() for letter in chosen if outcomes[letter.id] is Outcome.SENT],
-        "notReplayed": [
-            letter.facts() | {"why": outcomes[letter.id].value}
-            for letter in chosen
-            if outcomes[letter.id] is not Outcome.SENT
-        ],
-    }
-    for letter in chosen:
+    chosen = _chosen(_read(bootstrap), letter_ids or [], _filter(service, code, topic, since))
+    settings = kafka_settings(bootstrap, idempotence=idempotence)
+    if preview or not yes:
+        if not preview and (as_json or not sys.stdin.isatty()):
+            raise WrongUse("Nobody is there to be asked: give --yes, or --preview to see what would be done.")
+        told = {name: outcome for name, (outcome, _) in _run(foretell(settings, chosen), bootstrap).items()}
+        _show(chosen, told, as_json=as_json, foretold=True)
+        if preview:
+            return
+        typer.confirm(f"Send {list(told.values()).count(Outcome.SENT)} records again?", abort=True)
+    outcomes = _run(replay_letters(settings, chosen), bootstrap)
+    refused = [each for each in chosen if outcomes[each.id] not in (Outcome.SENT, Outcome.ALREADY)]
+    if refused:
         if not as_json:
-            output.say(f"{letter.id}  {letter.body.record.topic}  {outcomes[letter.id].value}")
-    if facts["notReplayed"]:
-        raise Refused(f"{len(facts['notReplayed'])} of {len(chosen)} records were not sent again.", **facts)
+            _show(chosen, outcomes, as_json=False)
+        raise Refused(f"{len(refused)} of {len(chosen)} records were not sent again.", **_facts(chosen, outcomes))
+    _show(chosen, outcomes, as_json=as_json)
+
+
+def _chosen(letters: list[Letter], ids: list[str], wanted: Filter) -> list[Letter]:
+    if bool(ids) is not wanted.is_open:
+        raise WrongUse("Give the ids of dead letters, or a filter such as --service or --since 7d, and not both.")
+    if ids:
+        return list({letter.id: letter for letter in (_pick(letters, each) for each in ids)}.values())
+    return [letter for letter in letters if wanted.takes(letter)]
+
+
+def _show(chosen: list[Letter], outcomes: dict[str, Outcome], *, as_json: bool, foretold: bool = False) -> None:
     if as_json:
-        output.document(facts)
+        output.document(_facts(chosen, outcomes) | ({"preview": True} if foretold else {}))
+        return
+    for letter in chosen:
+        what = outcomes[letter.id].value
+        output.say(f"{letter.id[:10]}  {letter.body.record.topic}  {letter.reason_line}  "
+                   f"{'to be ' if foretold and what.startswith('sent') else ''}{what}")  # fmt: skip
+    if not chosen:
+        output.say("No dead letters.")
+
+
+def _facts(chosen: list[Letter], outcomes: dict[str, Outcome]) -> dict[str, list[dict[str, Any]]]:
+    sent = [letter for letter in chosen if outcomes[letter.id].name == "SENT"]
+    return {
+        "replayed": [letter.facts() for letter in sent],
+        "notReplayed": [
+            letter.facts() | {"why": outcomes[letter.id].value} for letter in chosen if letter not in sent
+        ],
+    }  # fmt: skip
+
+
+def _filter(service: str | None, code: str | None, topic: str | None, since: str | None) -> Filter:
+    from laurel.cli.letters import Filter  # noqa: PLC0415
+
+    return Filter(service, code, topic, _since(since, datetime.now(UTC)))
 
 
 def _read(bootstrap: str) -> list[Letter]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
+from collections import defaultdict
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from laurel.cli.exits import Refused, Unreachable
 from laurel.contracts.base import utc_text
 from laurel.contracts.operations import DeadLetter
-from laurel.contracts.topics import BY_NAME, DEAD_LETTERS
+from laurel.contracts.topics import BY_NAME, DEAD_LETTERS, Topic
 from laurel.runtime.faults import Poison, is_refusal, is_transient
 from laurel.runtime.kafka import resend, scan
 from laurel.runtime.record import Record, read_event
@@ -23,12 +25,38 @@ T = TypeVar("T")
 
 
 class Outcome(StrEnum):
-    """What became of one letter's replay."""
+    """What became of one letter's replay, or would."""
 
     SENT = "sent again"
+    ALREADY = "not sent: the same record has come again since, by a replay or from its sender"
     SUPERSEDED = "not sent: a newer record with its key has come since"
     NO_TOPIC = "not sent: its topic is not in the catalogue"
     GONE = "not sent: it was too large for its dead letter, and its topic has it no more"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which letters; None leaves that open."""
+
+    service: str | None = None
+    code: str | None = None
+    topic: str | None = None
+    since: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes every letter."""
+        return self == Filter()
+
+    def takes(self, letter: Letter) -> bool:
+        """Whether the letter is one of those."""
+        body = letter.body
+        return (
+            self.service in (None, body.service)
+            and self.code in (None, body.code.value)
+            and self.topic in (None, body.record.topic)
+            and (self.since is None or body.at >= self.since)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,41 +130,70 @@ async def read_letters(settings: KafkaSettings) -> tuple[list[Letter], int]:
     return sorted(found.values(), key=lambda letter: letter.body.at), unreadable
 
 
+async def foretell(settings: KafkaSettings, letters: Sequence[Letter]) -> dict[str, tuple[Outcome, Record | None]]:
+    """By the letters' ids, what a replay would do, and the originals. Each partition is read once.
+
+    Raises:
+        KafkaError: the broker is away.
+    """
+    places: defaultdict[tuple[str, int], list[Letter]] = defaultdict(list)
+    for letter in letters:
+        places[letter.body.record.topic, letter.body.record.partition].append(letter)
+    told: dict[str, tuple[Outcome, Record | None]] = {}
+    for (name, partition), here in places.items():
+        topic = BY_NAME.get(name)
+        if topic is None or partition >= topic.partitions:
+            told |= {letter.id: (Outcome.NO_TOPIC, None) for letter in here}
+        else:
+            told |= await _look(settings, topic, partition, here)
+    return told
+
+
+async def _look(
+    settings: KafkaSettings, topic: Topic, partition: int, letters: Sequence[Letter]
+) -> dict[str, tuple[Outcome, Record | None]]:
+    """What has become of one partition since the letters' records lay there."""
+    originals: dict[str, Record] = {}
+    by_key: defaultdict[bytes | None, list[Record]] = defaultdict(list)
+    outcomes: dict[int, Outcome] = {}
+
+    def keep(letter: Letter, original: Record) -> None:
+        originals[letter.id] = original
+        by_key[original.key].append(original)
+
+    for letter in letters:
+        if not letter.body.omitted:
+            keep(letter, letter.original)
+    omitted = {letter.body.record.offset: letter for letter in letters if letter.body.omitted}
+    async for record in scan(settings, topic, partition, min(letter.body.record.offset for letter in letters)):
+        if record.offset in omitted:  # too large for its letter, and still here
+            keep(omitted[record.offset], record)
+        for original in [each for each in by_key.get(record.key, ()) if each.offset < record.offset]:
+            if (record.value, record.headers) == (original.value, original.headers):
+                outcomes.setdefault(original.offset, Outcome.ALREADY)
+            elif topic.compacted and record.value != original.value:
+                # Compaction keeps a key's last record: an old state sent after a newer one would become the state.
+                outcomes[original.offset] = Outcome.SUPERSEDED
+    return {
+        letter.id: (outcomes.get(letter.body.record.offset, Outcome.SENT), originals[letter.id])
+        if letter.id in originals
+        else (Outcome.GONE, None)
+        for letter in letters
+    }
+
+
 async def replay_letters(settings: KafkaSettings, letters: Sequence[Letter]) -> dict[str, Outcome]:
-    """Send the originals again, in the order they came; the outcome by the letter's id.
+    """Send the originals again, in the order they came, but for those where `foretell` says why not; the outcome by
+    the letter's id.
 
     Raises:
         KafkaError: not all was confirmed; doing it again does no harm.
     """
-    outcomes = {}
-    for letter in sorted(letters, key=lambda each: (each.body.record.topic, each.body.record.offset)):
-        original = await _whole(settings, letter)
-        outcomes[letter.id] = Outcome.GONE if original is None else await _obstacle(settings, original) or Outcome.SENT
-        if original is not None and outcomes[letter.id] is Outcome.SENT:
-            await resend(settings, [original])
-    return outcomes
-
-
-async def _whole(settings: KafkaSettings, letter: Letter) -> Record | None:
-    """The original with its body: from its own place in the topic where the letter leaves it out."""
-    original = letter.original
-    if not letter.body.omitted or original.topic not in BY_NAME:
-        return original
-    async for record in scan(settings, BY_NAME[original.topic], original.partition, original.offset):
-        return record if record.offset == original.offset else None
-    return None
-
-
-async def _obstacle(settings: KafkaSettings, original: Record) -> Outcome | None:
-    topic = BY_NAME.get(original.topic)
-    if topic is None or original.partition >= topic.partitions:
-        return Outcome.NO_TOPIC
-    if topic.compacted:
-        # Compaction keeps a key's last record: an old state sent after a newer one would become the state.
-        async for later in scan(settings, topic, original.partition, original.offset + 1):
-            if later.key == original.key and later.value != original.value:
-                return Outcome.SUPERSEDED
-    return None
+    told = await foretell(settings, letters)
+    sent = [original for outcome, original in told.values() if outcome is Outcome.SENT and original is not None]
+    if sent:
+        await resend(settings, sorted(sent, key=lambda each: (each.topic, each.partition, each.offset)))
+    return {name: outcome for name, (outcome, _) in told.items()}
 
 
 async def bounded(call: Awaitable[T], bootstrap: str) -> T:

@@ -19,7 +19,7 @@ import structlog
 from laurel.contracts.errors import Code
 from laurel.runtime.faults import Poison, is_transient
 from laurel.runtime.health import Health
-from laurel.runtime.metrics import DEAD_LETTERED, RETRIES
+from laurel.runtime.metrics import DEAD_LETTERED, HELD, RETRIES, WAITS
 from laurel.runtime.record import Record
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,8 @@ DeadLetters = Callable[[Record, Code, str, str, int], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Backoff:
-    """Capped exponential waiting with full jitter, in seconds."""
+    """Capped exponential waiting with jitter, in seconds: at least half of each wait, the rest drawn, so that services
+    which failed together do not come back together."""
 
     first: float = 0.05
     cap: float = 5.0
@@ -77,18 +78,30 @@ class FailurePolicy:
     async def _hold(self, handler: Handler, records: Sequence[Record]) -> None:
         """Retry while something else is away, for as long as the partition can be held."""
         give_up_at = asyncio.get_running_loop().time() + self.hold_seconds
-        attempt = 0
+        attempt, held = 0, HELD.labels(self._service, self._subscription)
         while True:
             try:
-                return await handler(records)
+                await handler(records)
             except Exception as error:
-                if not is_transient(error) or asyncio.get_running_loop().time() > give_up_at:
+                if not is_transient(error):
+                    held.set(0)
                     raise
                 attempt += 1
+                held.set(attempt)
                 RETRIES.labels(self._service, self._subscription, "transient").inc()
+                if asyncio.get_running_loop().time() > give_up_at:
+                    raise  # it is still held: the consumer goes back to the first of these records
                 log.warning("transient failure, holding", subscription=self._subscription, attempt=attempt,
                             error=f"{type(error).__name__}: {error}"[:300])  # fmt: skip
-            await asyncio.sleep(self._backoff.wait(attempt, self._draw))
+            else:
+                held.set(0)
+                return
+            await self._wait("transient", attempt)
+
+    async def _wait(self, kind: str, attempt: int) -> None:
+        seconds = self._backoff.wait(attempt, self._draw)
+        WAITS.labels(self._service, self._subscription, kind).observe(seconds)
+        await asyncio.sleep(seconds)
 
     async def _isolated(self, handler: Handler, record: Record) -> None:
         for attempt in range(1, self.tries + 1):
@@ -104,7 +117,7 @@ class FailurePolicy:
                               topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip
                 reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
                 if attempt < self.tries:
-                    await asyncio.sleep(self._backoff.wait(attempt, self._draw))
+                    await self._wait("unexpected", attempt)
             else:
                 self._unexpected_in_a_row = 0
                 return None

@@ -43,4 +43,4 @@ def is_transient(error: BaseException) -> bool:
     """Whether the failure lies with a broker, a database or a network that may come back."""
     if isinstance(error, MessageSizeTooLargeError):
         return False  # aiokafka counts it among the broker's; no waiting makes a message smaller
-    return isinstance(error, (Transient, KafkaError, OSError, TimeoutError, *mongo.TRANSIENT))
+    return isinstance(error, (Transient, KafkaError, OSError, TimeoutError)) or mongo.is_away(error)

@@ -21,6 +21,8 @@ from pymongo.errors import (
     DuplicateKeyError,
     ExecutionTimeout,
     NetworkTimeout,
+    OperationFailure,
+    WriteConcernError,
     WTimeoutError,
 )
 
@@ -36,6 +38,7 @@ __all__ = [
     "ReturnDocument",
     "UpdateOne",
     "duplicates_only",
+    "is_away",
 ]
 
 Document = dict[str, Any]
@@ -47,9 +50,13 @@ TRANSIENT: tuple[type[Exception], ...] = (
     ConnectionFailure,
     ExecutionTimeout,
     NetworkTimeout,
+    WriteConcernError,
     WTimeoutError,
 )
 _DUPLICATE_KEY = 11000
+# What a member of a replica set answers while another takes its place, or while it goes down: the codes on which the
+# drivers' specification ("Retryable Writes", Terms) lets a write be tried again.
+_REPLICA_SET = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 
 
 class Mongo:
@@ -92,7 +99,21 @@ class Mongo:
             await self._pymongo.close()
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether the failure lies with the database or the way to it, and may mend itself."""
+    if isinstance(error, BulkWriteError):
+        # Among keys that were there already, too: the next try finds them again.
+        found = _codes(error, "writeErrors")
+        members = bool(_codes(error, "writeConcernErrors")) or bool(found & _REPLICA_SET)
+        return members and found <= _REPLICA_SET | {_DUPLICATE_KEY}
+    return isinstance(error, TRANSIENT) or (isinstance(error, OperationFailure) and error.code in _REPLICA_SET)
+
+
 def duplicates_only(error: BulkWriteError) -> bool:
-    """Whether a bulk insert failed for nothing but keys that were already there."""
-    findings = (error.details or {}).get("writeErrors", [])
-    return bool(findings) and all(finding.get("code") == _DUPLICATE_KEY for finding in findings)
+    """Whether a bulk insert failed for nothing but keys that were already there, and the rest of it is safe: what
+    too few members have may still be lost."""
+    return _codes(error, "writeErrors") == {_DUPLICATE_KEY} and not _codes(error, "writeConcernErrors")
+
+
+def _codes(error: BulkWriteError, findings: str) -> set[int]:
+    return {finding.get("code", 0) for finding in (error.details or {}).get(findings, [])}

@@ -121,6 +121,7 @@ def test_an_old_state_is_not_put_in_a_newer_ones_place(
 
     for _ in range(2):  # nothing newer has come but the same again
         assert letters("replay", letter, "--yes").code == 0
+    assert len(read(kafka_settings, CATALOG)) == 2
     asyncio.run(publish(kafka_settings, [partner(world, 2)]))
     ran = letters("replay", letter, "--yes", "--json")
 
@@ -128,7 +129,59 @@ def test_an_old_state_is_not_put_in_a_newer_ones_place(
     (kept,) = ran.document["error"]["notReplayed"]
     assert kept["id"] == letter
     assert "newer record" in kept["why"]
-    assert len(read(kafka_settings, CATALOG)) == 4
+    assert len(read(kafka_settings, CATALOG)) == 3
+
+
+def lying(settings: KafkaSettings, *bodies: bytes) -> list[Record]:
+    """Records as they came, where they lie."""
+    asyncio.run(resend(settings, [replace(BROKEN, value=body) for body in bodies]))
+    return read(settings, COMPLETIONS)
+
+
+def test_a_letter_replayed_twice_does_nothing_the_second_time(letters: Any, kafka_settings: KafkaSettings) -> None:
+    letter = bury(kafka_settings, *lying(kafka_settings, b"bad"))
+    first, second = (letters("replay", letter, "--yes", "--json") for _ in range(2))
+
+    assert [each["id"] for each in first.document["replayed"]] == [letter]
+    assert second.code == 0
+    assert second.document["replayed"] == []
+    assert "has come again since" in second.document["notReplayed"][0]["why"]
+    assert len(read(kafka_settings, COMPLETIONS)) == 2
+
+
+def test_a_filter_is_previewed_and_then_replayed(letters: Any, kafka_settings: KafkaSettings) -> None:
+    wanted = [
+        bury(kafka_settings, record, service="registry", at=EPOCH + timedelta(minutes=record.offset))
+        for record in lying(kafka_settings, b"0", b"1", b"2", b"3")
+    ]
+    bury(kafka_settings, replace(BROKEN, value=b"another service's"), service="notifier", code=Code.PROOF_REFUSED)
+
+    def previewed(*arguments: str) -> list[str]:
+        document = letters("replay", *arguments, "--preview", "--json").document
+        assert document["preview"] is True
+        return [each["id"] for each in document["replayed"]]
+
+    assert previewed("--service", "registry") == wanted
+    assert previewed("--service", "registry", "--since", "2026-06-01T12:02:00Z") == wanted[2:]
+    assert previewed("--code", "LRL-4001", "--topic", COMPLETIONS.name) == wanted
+    assert previewed("--topic", CATALOG.name) == []
+    shown = letters("replay", "--service", "registry", "--preview").out
+    assert shown.count("to be sent again") == 4
+    assert len(read(kafka_settings, COMPLETIONS)) == 4
+    assert letters("replay", "--service", "registry").code == 2, "nobody is there to be asked"
+
+    ran = letters("replay", "--service", "registry", "--yes", "--json")
+    assert [each["id"] for each in ran.document["replayed"]] == wanted
+    assert [each.value for each in read(kafka_settings, COMPLETIONS)][4:] == [b"0", b"1", b"2", b"3"]
+    assert previewed("--service", "registry") == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("3f9c", "--service", "registry")], ids=["neither", "both"])
+def test_either_ids_or_a_filter_are_given(letters: Any, arguments: tuple[str, ...]) -> None:
+    ran = letters("replay", *arguments, "--yes")
+
+    assert ran.code == 2
+    assert "and not both" in ran.err
 
 
 def test_a_topic_outside_the_catalogue_gets_nothing(letters: Any, kafka_settings: KafkaSettings) -> None:

@@ -11,18 +11,38 @@ from aiokafka.errors import KafkaConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
-from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, NetworkTimeout, WTimeoutError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    WriteConcernError,
+    WTimeoutError,
+)
 
 from laurel.contracts.errors import Code
 from laurel.runtime.failures import Backoff, FailurePolicy
 from laurel.runtime.faults import Poison, Transient, is_transient
 from laurel.runtime.health import Health
+from laurel.runtime.mongo import duplicates_only
 from laurel.runtime.record import Record
 from support.waiting import eventually
 
+
+def bulk(*codes: int, concern: int | None = None) -> BulkWriteError:
+    """What the driver raises for a bulk write of which these writes failed."""
+    return BulkWriteError({
+        "writeErrors": [{"index": number, "code": code} for number, code in enumerate(codes)],
+        "writeConcernErrors": [] if concern is None else [{"code": concern}],
+    })  # fmt: skip
+
+
 AWAY = [
     Transient("away"), KafkaConnectionError(), ConnectionRefusedError(), TimeoutError(), AutoReconnect("away"),
-    NetworkTimeout("away"), ExecutionTimeout("slow"), WTimeoutError("slow"),
+    NetworkTimeout("away"), ExecutionTimeout("slow"), WTimeoutError("slow"), WriteConcernError("too few", 91),
+    OperationFailure("stepping down", 189), bulk(10107), bulk(11602, 11000), bulk(concern=64), bulk(11000, concern=91),
 ]  # fmt: skip
 Letter = tuple[int, Code, str, str, int]
 Fails = Callable[[int, int], BaseException | None]
@@ -242,8 +262,44 @@ def test_what_may_come_back_is_transient(failure: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [ValueError(), KeyError(), Poison(Code.UNREADABLE_RECORD, ""), DuplicateKeyError("x"), AssertionError()],
+    "failure",
+    [ValueError(), KeyError(), Poison(Code.UNREADABLE_RECORD, ""), DuplicateKeyError("x", 11000), AssertionError(),
+     OperationFailure("not allowed", 13), bulk(11000), bulk(10107, 121), bulk()],
     ids=lambda each: type(each).__name__,
 )  # fmt: skip
 def test_what_does_not_mend_itself_is_not_transient(failure: Exception) -> None:
     assert not is_transient(failure)
+
+
+def test_keys_that_were_there_are_duplicates_only_when_the_rest_is_safe() -> None:
+    assert duplicates_only(bulk(11000, 11000))
+    assert not duplicates_only(bulk(11000, 10107))
+    assert not duplicates_only(bulk(11000, concern=64)), "what too few members have may be lost"
+    assert not duplicates_only(bulk())
+
+
+async def test_waits_are_metrics(rig: Rig) -> None:
+    labels = {"service": "tester", "subscription": "completions.v1"}
+
+    def waited(kind: str) -> float:
+        return REGISTRY.get_sample_value("laurel_retry_wait_seconds_count", labels | {"kind": kind}) or 0.0
+
+    def held() -> float | None:
+        return REGISTRY.get_sample_value("laurel_held_attempts", labels)
+
+    seen: list[float | None] = []
+
+    def fails(_: int, before: int) -> Exception | None:
+        seen.append(held())
+        return Transient("away") if before < 3 else (ValueError("bad") if before < 5 else None)
+
+    before = waited("transient"), waited("unexpected")
+    await rig.policy().run(rig.handler(fails), records(1))
+    assert (waited("transient") - before[0], waited("unexpected") - before[1]) == (3, 1)
+    assert seen[1:4] == [1, 2, 3], "while it is held"
+    assert held() == 0
+    policy = rig.policy()
+    policy.hold_seconds = -1
+    with pytest.raises(Transient):
+        await policy.run(rig.handler(lambda *_: Transient("away")), records(1))
+    assert held() == 1, "given back to be delivered again, it is held still"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -43,9 +43,9 @@ _STOP_SECONDS = 15.0
 class _Subscription:
     topic: Topic
     subscriber: Any
-    last_progress: float = 0.0
     busy: bool = False
-    handled: dict[TopicPartition, int] = field(default_factory=dict)
+    waiting_since: float | None = None
+    """Since when, as far as was looked, there have been records to handle and none was handled."""
 
 
 class Kafka:
@@ -93,8 +93,7 @@ class Kafka:
                 with BATCH_SECONDS.labels(self._service, name).time(), telemetry.batch_span(f"{name} process", records):
                     await policy.run(handler, records)
             finally:
-                state.busy, state.last_progress = False, asyncio.get_running_loop().time()
-            state.handled |= {TopicPartition(each.topic, each.partition): each.offset + 1 for each in records}
+                state.busy, state.waiting_since, state.subscriber.consumer.handed_out = False, None, False
             HANDLED.labels(self._service, name).inc(len(records))
 
         subscriber(consume)
@@ -187,14 +186,14 @@ class Kafka:
 
     def _stuck(self) -> str | None:
         """A subscription with records to handle that has handled none for minutes (a consumer can stick for good)."""
+        now = asyncio.get_running_loop().time()
         for state in self._subscriptions:
             consumer: Consumer | None = state.subscriber.consumer
-            if consumer is None or state.busy:
+            if consumer is None or state.busy or not consumer.waiting:
+                state.waiting_since = None
                 continue
-            behind = any(
-                (consumer.highwater(part) or 0) > state.handled.get(part, 2**63) for part in consumer.assignment()
-            )
-            if behind and asyncio.get_running_loop().time() - state.last_progress > _STUCK_SECONDS:
+            state.waiting_since = state.waiting_since or now
+            if now - state.waiting_since > _STUCK_SECONDS:
                 return f"{state.topic.name}: records are waiting and none was handled for {_STUCK_SECONDS:.0f} s"
         return None
 

@@ -28,6 +28,22 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     """
 
     on_unreadable: OnUnreadable = staticmethod(_only_log)
+    handed_out = False
+    """Records were handed out; whoever handles them sets it back."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are records to handle: handed out and not handled yet, or known to be on a partition beyond
+        where it is read."""
+        return self.handed_out or any(
+            (self.highwater(part) or 0) > self._next_offset(part) for part in self.assignment()
+        )
+
+    def _next_offset(self, part: TopicPartition) -> int:
+        """The offset that is read next, whether or not any was read before; aiokafka tells it only who can wait."""
+        assignment = self._subscription.subscription.assignment
+        state = None if assignment is None else assignment.state_value(part)
+        return state.position if state is not None and state.has_valid_position else 2**63
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -38,7 +54,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
                 *partitions, timeout_ms=timeout_ms, max_records=max_records
             )
         except UnicodeDecodeError:
-            return await self._one_by_one(partitions or tuple(self.assignment()))
+            found = await self._one_by_one(partitions or tuple(self.assignment()))
+        self.handed_out = self.handed_out or bool(found)
         return found
 
     async def _one_by_one(self, partitions: tuple[TopicPartition, ...]) -> dict[TopicPartition, list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -87,7 +88,7 @@ async def until_answered(what: str, attempt: Callable[[], Any], health: Health) 
             told = f"{what}: {error}" if isinstance(error, NotProvisioned) else None
             health.waiting(what, told or f"{what} does not answer: {type(error).__name__}")
             log.warning("waiting", on=what, tries=tries, error=str(error)[:200])
-            await asyncio.sleep(backoff.wait(tries, lambda: 0.5))
+            await asyncio.sleep(backoff.wait(tries, random.random))
         else:
             health.done(what)
             return
