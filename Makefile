@@ -40,7 +40,7 @@ test: setup ## all tests, on the embedded stack and on Apache Kafka
 	@$(if $(ARGS),$(PY) -m pytest $(ARGS),bash tests/run-all.sh)
 	@$(if $(ARGS),true,for part in '*/laurel/contracts/*' '*/laurel/credentials/*' '*/domain.py'; do \
 		.venv/bin/coverage report --include="$$part" --fail-under=95 || exit 1; done)
-	@cat var/tests-not-run.txt 2>/dev/null || true
+	@sort -u var/tests-not-run.txt 2>/dev/null || true
 
 chaos: setup ## 10,000 completions on three brokers while everything is killed, then the balance (SEED=n, ARGS=--fast)
 	@mkdir -p var
