@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import sys
 from ipaddress import ip_address
 from pathlib import Path
@@ -67,6 +68,14 @@ def _readable(path: Path) -> Path:
     return path
 
 
+def _authorities(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=_readable(path))
+    except ssl.SSLError:
+        raise ValueError(f"{path} holds no certificate in PEM form") from None
+    return path
+
+
 def _private(path: Path) -> Path:
     found = _readable(path).stat()
     # One that root owns must be readable by the service's group, which is how a container is given a secret.
@@ -105,7 +114,7 @@ class KafkaSettings(BaseSettings):
     kafka_replication: Annotated[int, Field(ge=1, le=9)] = 1
     kafka_session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 10_000
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_ca_file: Annotated[Path, AfterValidator(_readable)] | None = None
+    kafka_ca_file: Annotated[Path, AfterValidator(_authorities)] | None = None
     kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
     kafka_username: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] | None = None
     kafka_password: Annotated[SecretStr, AfterValidator(_sasl_password)] | None = None
@@ -137,7 +146,7 @@ class KafkaSettings(BaseSettings):
             )
         if protocol == "SASL_PLAINTEXT" and self.kafka_sasl_mechanism == "PLAIN":
             raise ValueError(
-                "LAUREL_KAFKA_SASL_MECHANISM may be PLAIN only with SASL_SSL: it sends the password itself"
+                "LAUREL_KAFKA_SASL_MECHANISM may be PLAIN only over TLS: it sends the password itself"
             )
         if self.kafka_ca_file is not None and protocol not in ("SSL", "SASL_SSL"):
             raise ValueError(
