@@ -145,9 +145,7 @@ class KafkaSettings(BaseSettings):
                 "machine: set it to SASL_SSL"
             )
         if protocol == "SASL_PLAINTEXT" and self.kafka_sasl_mechanism == "PLAIN":
-            raise ValueError(
-                "LAUREL_KAFKA_SASL_MECHANISM may be PLAIN only over TLS: it sends the password itself"
-            )
+            raise ValueError("LAUREL_KAFKA_SASL_MECHANISM may be PLAIN only over TLS: it sends the password itself")
         if self.kafka_ca_file is not None and protocol not in ("SSL", "SASL_SSL"):
             raise ValueError(
                 f"LAUREL_KAFKA_CA_FILE is set, but LAUREL_KAFKA_SECURITY_PROTOCOL is {protocol}, without TLS: "
