@@ -27,7 +27,7 @@ COURSES = {
 _COMPLETED = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 _PIECE = 10
 _PACE_SECONDS = 0.15  # between the pieces of a burst, so that it lasts as long as what is done to it
-_CONFIRM_SECONDS = 10.0
+_CONFIRM_SECONDS = 30.0
 _HTTP_SECONDS = 30.0
 _AGAIN_SECONDS = 0.5
 

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from chaos.balance import Balance, Evidence, balance_of, gather
 from chaos.changes import StatusChanges
+from chaos.copies import copies
 from chaos.faults import ENVIRONMENT, Faults, Injected
 from chaos.load import Load
 from chaos.plan import FAST, KILLS, LONG, Fault, Plan, make_plan
@@ -109,6 +110,8 @@ async def _play(
     balance = balance_of(evidence, plan.submissions, repeatable(faults.injected))
     balance.figures |= {"sent again": load.sent.sent_again, "refused at the door": load.sent.refused_at_the_door}
     suspended = {changes.credential_of(plan.submissions[each]) for each in plan.suspended}
+    few = {name: found for name, found in (await copies(stack.broker.bootstrap)).items() if found != (3, 2)}
+    balance.must_not_be("topics without three copies, two of them in sync", few.items())
     await compare_statuses(settings, stack.database.url, suspended, faults.ports.url("verifier"), balance)
     if not at_rest:
         balance.wrong.append("the system did not come to rest")
@@ -129,7 +132,7 @@ def apply_catalog(stack: Stack, consortium: Consortium, ports: Ports) -> None:
     laurel = str(Path(sys.executable).with_name("laurel"))
     where = ["--registry", ports.url("registry"), "--token-file", str(consortium.admin_token_file)]
     subprocess.run(
-        [laurel, "catalog", "apply", str(consortium.catalog_file), *where], check=True, capture_output=True, timeout=120
+        [laurel, "catalog", "apply", str(consortium.catalog_file), *where], check=True, capture_output=True, timeout=300
     )
 
 
