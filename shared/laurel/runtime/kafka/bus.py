@@ -26,6 +26,7 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka.connecting import broker_security
 from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.letters import dead_letter
+from laurel.runtime.kafka.logs import logger
 from laurel.runtime.kafka.provisioning import provision, until_answered
 from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, group_of, record_of
 from laurel.runtime.metrics import BATCH_SECONDS, DEAD_LETTERED, HANDLED, PUBLISHED
@@ -64,7 +65,7 @@ class Kafka:
         self._broker = KafkaBroker(
             settings.kafka_bootstrap.split(","), security=broker_security(settings), acks="all",
             enable_idempotence=settings.kafka_idempotence, allow_auto_create_topics=False, max_batch_size=256 * 1024,
-            max_request_size=MAX_REQUEST, graceful_timeout=10.0, logger=logging.getLogger("laurel.faststream"),
+            max_request_size=MAX_REQUEST, graceful_timeout=10.0, logger=logger(),
             log_level=logging.DEBUG, client_id=f"laurel-{service}",
         )  # fmt: skip
         health.check_live("kafka", self._stuck)
