@@ -70,7 +70,7 @@ def _said_anew(each: Published) -> bool:
 
 
 def differences(step: Step, lives: Sequence[Life], after: Rows, again: Life, after_again: Rows) -> list[str]:
-    """What is not as it should be, after `lives` that died but for the last, and one more process `again`."""
+    """What is not as it should be, after `lives` of which some died, and one more process `again`."""
     drawn = _DRAWN.get(step.service, frozenset())
     published = [each for life in lives for each in life.published]
     return [
@@ -110,7 +110,7 @@ def _news(before: Iterable[Published], after: Iterable[Published]) -> list[str]:
 def _mails(step: Step, lives: Sequence[Life], again: Life) -> list[str]:
     """Each mail once, and once more at most for each process that died before it could record it; byte for byte."""
     sent = [each for life in lives for each in life.mails]
-    deaths = len(lives) - 1
+    deaths = sum(life.dead for life in lives)
     wrong = _odd("mails", step.undisturbed.mails, sent)
     wrong += [f"mail sent by one more run: {each}" for each in again.mails]
     if len(sent) > len(step.undisturbed.mails) + deaths:

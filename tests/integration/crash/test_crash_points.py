@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pymongo import AsyncMongoClient
 
 from integration.crash.sameness import differences
@@ -26,6 +28,7 @@ from notifier.domain import Recipient
 from notifier.store import Store as NotifierStore
 from support.crash import Point, dump, install, points, restore
 from support.system import builders
+from support.turns import Begin, side_by_side
 from support.world import World
 
 NOWHERE = KafkaSettings(kafka_bootstrap="127.0.0.1:1")
@@ -102,6 +105,43 @@ async def test_a_process_killed_at_any_point_changes_nothing_in_the_end(story: S
     assert {(service, f"runs {loop}") for service, loop in story.looping} <= tried, "a loop without points"
     found = await differences_at_every_point(story, story.steps)
     assert not found, f"{len(found)} differences:\n" + "\n".join(found[:20])
+
+
+A_FEW = settings(
+    max_examples=12, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)  # fmt: skip
+
+
+@A_FEW
+@given(st.data())
+async def test_processes_killed_one_after_the_other_change_nothing_in_the_end(
+    story: Story, data: st.DataObject
+) -> None:
+    step = data.draw(st.sampled_from(story.steps))
+    some = data.draw(st.lists(st.sampled_from(points(step.undisturbed.effects)), min_size=2, max_size=3))
+    found = await outcome(story, step, *some)
+    assert not found, f"{step.service} {step.name}, killed at {some}:\n" + "\n".join(found)
+
+
+@A_FEW
+@given(st.data())
+async def test_an_instance_that_does_the_same_beside_it_changes_nothing_in_the_end(
+    story: Story, data: st.DataObject
+) -> None:
+    step = data.draw(st.sampled_from([each for each in story.steps if not each.over_http]))
+    # A worker whose lease is over is taken for dead, so two that share their work share its time.
+    later = 0 if step.name.startswith("runs") else 1
+    async with fresh(story, step) as name:
+
+        def begin(number: int) -> Begin:
+            return lambda turn: story.live(step, name, number=number, turn=turn)
+
+        lives = await side_by_side([begin(0), begin(later)], lambda among: data.draw(st.integers(0, among - 1)))
+        after = await dump(story.database(step.service, name))
+        again = await story.live(step, name, number=2)
+        found = differences(step, lives, after, again, await dump(story.database(step.service, name)))
+    assert not found, f"{step.service} {step.name}, twice at once:\n" + "\n".join(found)
 
 
 def steps_named(story: Story, name: str) -> list[Step]:
