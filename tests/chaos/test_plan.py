@@ -17,14 +17,14 @@ SIZES = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(SEEDS, SIZES)
 def test_a_seed_is_a_plan(seed: int, size: Size) -> None:
     assert make_plan(seed, size) == make_plan(seed, size)
     assert make_plan(seed, size) != make_plan(seed + 1, size)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(SEEDS, SIZES)
 def test_a_plan_has_as_much_of_everything_as_was_asked_for(seed: int, size: Size) -> None:
     plan = make_plan(seed, size)
@@ -37,7 +37,7 @@ def test_a_plan_has_as_much_of_everything_as_was_asked_for(seed: int, size: Size
     assert [each.number for burst in plan.bursts for each in burst] == list(range(size.completions))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(SEEDS, SIZES)
 def test_every_target_is_there_when_its_turn_comes(seed: int, size: Size) -> None:
     everywhere = {"issuer", "registry", "notifier", "verifier", "database", "broker-1", "broker-2", "broker-3", ""}
@@ -52,7 +52,7 @@ def test_every_target_is_there_when_its_turn_comes(seed: int, size: Size) -> Non
     assert not scaled
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(SEEDS, SIZES)
 def test_what_is_repeated_or_suspended_was_sent_in_an_earlier_burst(seed: int, size: Size) -> None:
     plan = make_plan(seed, size)
