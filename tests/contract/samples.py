@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from laurel.contracts import audit_entries
+from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
 from laurel.contracts.base import Contract
 from laurel.contracts.completions import CompletionEvidence, CompletionRecorded, CompletionRejected, Learner
 from laurel.contracts.completions import RecordCoordinates as Coordinates
@@ -26,6 +28,7 @@ from laurel.contracts.operations import (
     Occasion,
     VerificationCompleted,
 )
+from laurel.contracts.operators import OperatorPublished, Right, TokenHash
 from laurel.contracts.signature import sign
 from laurel.contracts.status import (
     Action,
@@ -80,7 +83,7 @@ def samples() -> list[Message]:
     """One message of every event type."""
     return [
         *_catalog(), *_completions(), _issued(), _recipient(), *_status(), _status_list(), *_operations(),
-        _dead_letter(),
+        _dead_letter(), _action(),
     ]  # fmt: skip
 
 
@@ -134,9 +137,15 @@ def _from(
 
 def _catalog() -> list[Message]:
     kinds = {"IssuerPublished": "issuer", "PartnerPublished": "partner", "AchievementPublished": "achievement"}
-    chosen = {
+    chosen: dict[str, Any] = {
         kinds[type(body).__name__]: body for body in WORLD.published() if body.id in ("north", "campus", "first-aid")
     }
+    desk = OperatorPublished(
+        id="north-desk", name="Member north, registrar's desk", rights=(Right.STATUS, Right.ISSUE), members=("north",),
+        achievements=("first-aid",), token_hashes=(TokenHash(sha256="5e" * 32, until=EPOCH), TokenHash(sha256="a7" * 32)),
+        version=1,
+    )  # fmt: skip
+    chosen["operator"] = desk
     return [
         _from("registry", CATALOG, body, f"{kind}/{body.id}", f"{kind}/{body.id}#1", subject=f"{kind}/{body.id}")
         for kind, body in chosen.items()
@@ -267,6 +276,14 @@ def _dead_letter() -> Message:
         value="bm90IEpTT04=", headers=(("ce_type", "Y3JlZGVudGlhbC5pc3N1ZWQ="),), at=EPOCH,
     )  # fmt: skip
     return _from("registry", DEAD_LETTERS, body, "learner-1", "credentials.v1/4/17")
+
+
+def _action() -> Message:
+    body = AdminActionRecorded(
+        operator="north-desk", action="status.revoke", target=CREDENTIAL, outcome=AuditOutcome.DONE,
+        detail="version 2", trace="0af7651916cd43dd8448eb211c80319c", at=EPOCH,
+    )  # fmt: skip
+    return audit_entries.entry("urn:laurel:registry", "status-request/revoke-4711", body)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from issuer import api, vc_api
 from issuer.config import IssuerSettings
 from issuer.derivation import Derivation
-from issuer.domain import Policy
+from issuer.domain import SOURCE, Policy
 from issuer.dry_run import DryRun
 from issuer.handlers import CompletionHandler
 from issuer.intake import Intake
@@ -22,6 +22,7 @@ from laurel.contracts.addresses import Addresses
 from laurel.contracts.topics import COMPLETIONS, STATUS_CHANGES
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.clock import Clock, utc_now
+from laurel.runtime.guard import Guard, key_hashes
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle
@@ -68,9 +69,9 @@ def build(settings: IssuerSettings, *, clock: Clock = utc_now) -> FastAPI:
     lifecycle.add_loop("status lists", publisher.run)
     app = create_app("Laurel issuer", lifecycle)
     app.state.handlers = (completions, status_changes)
-    if settings.vc_api_token is not None or settings.vc_api_open:
-        token = None if settings.vc_api_open else settings.vc_api_token
-        app.include_router(vc_api.routes(issuing, token, health))
+    keys = key_hashes(settings.vc_api_token, settings.vc_api_token_hashes)
+    guard = Guard(SOURCE, keys, catalog.find_operator, kafka.publish, clock, health.not_ready)
+    app.include_router(vc_api.routes(issuing, None if settings.vc_api_open else guard, health))
     intake = Intake(catalog, kafka, derivation, addresses, policy, clock, health)
     app.include_router(api.routes(intake, DryRun(intake, store, catalog, signer, addresses, policy, clock)))
     # Each may hold a whole body, and some seconds: what comes on top is better told so than left to wait.

@@ -8,14 +8,15 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from laurel.runtime.settings import MongoSettings, Secret, ServiceSettings, is_loopback
+from laurel.runtime.settings import KeyHashes, MongoSettings, Secret, ServiceSettings, is_loopback
 
 
 class IssuerSettings(ServiceSettings, MongoSettings):
     """`master_key` is what credential ids, salts and status indexes are derived from: it must never change, or
     replayed events would become new credentials. `signing_keys_file` holds the members' secret keys.
 
-    Without `vc_api_token` there is no VC-API issuing; whoever has it may issue anything in every member's name.
+    Whoever has `vc_api_token` may issue anything in every member's name; it may be given as its SHA-256, too, and two
+    at a time. Without one, only operators with the right may issue.
     `vc_api_open` lets everybody, for conformance runs on a machine of one's own.
 
     With `intake_requests_at_once` in hand, the HTTP intake answers more with 429."""
@@ -31,6 +32,7 @@ class IssuerSettings(ServiceSettings, MongoSettings):
     status_list_ttl_seconds: Annotated[int, Field(ge=1, le=86400)] = 60
     intake_requests_at_once: Annotated[int, Field(ge=1, le=1000)] = 32
     vc_api_token: Secret | None = None
+    vc_api_token_hashes: KeyHashes = ()
     vc_api_open: bool = False
 
     @field_validator("signing_keys_file")

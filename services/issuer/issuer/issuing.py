@@ -16,20 +16,26 @@ import structlog
 
 from issuer import requested
 from issuer.derivation import Derivation
+from issuer.domain import SOURCE
 from issuer.handlers import issued_message, to_sign
 from issuer.metrics import CREDENTIALS_REQUESTED
 from issuer.requested import VC_API, Requested
 from issuer.signer import Signer
 from issuer.store import Intent, Store
+from laurel.contracts import audit_entries
 from laurel.contracts.addresses import Addresses, verification_method
+from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
 from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.operators import ANYBODY, Caller
+from laurel.contracts.topics import Message
 from laurel.credentials.errors import CredentialError
 from laurel.runtime import telemetry
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import Poison
+from laurel.runtime.guard import Admission
 from laurel.runtime.kafka import Kafka
 
 log = structlog.get_logger(__name__)
@@ -54,19 +60,27 @@ class Issuing:
         self._draw = draw
         self._catching_up = asyncio.Lock()
 
-    async def issue(self, body: bytes, trace: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    async def issue(
+        self, body: bytes, trace: Mapping[str, str], admission: Admission | None
+    ) -> tuple[dict[str, Any], str]:
         """The signed credential that the body asks for, and its public address, once the brokers have it.
 
+        `admission` is None where anybody may issue.
+
         Raises:
-            Rejected: INVALID_BODY, BODY_TOO_LARGE, NOT_THE_ISSUER, CREDENTIAL_ID_REUSED or ISSUER_NOT_READY.
+            Rejected: INVALID_BODY, BODY_TOO_LARGE, NOT_THE_ISSUER, FORBIDDEN, CREDENTIAL_ID_REUSED or
+                ISSUER_NOT_READY.
             CredentialError: the credential is none that Laurel signs.
         """
         wish = await asyncio.to_thread(requested.read, body, self._addresses)
         issuer = await self._member(wish.issuer)
+        if admission is not None:
+            await admission.reach(f"issuer/{issuer.id}", issuer.id, None, "/credential/issuer")
         name = wish.id or self._draw()
         address = self._addresses.credential(self._derivation.token(VC_API, issuer.id, name))
         known = await self._store.intents([wish.id]) if wish.id else {}
-        intent = known.get(name) or await self._intend(wish, issuer, address)
+        by = Caller(otherwise=ANYBODY) if admission is None else admission.caller
+        intent = known.get(name) or await self._intend(wish, issuer, address, by, trace)
         if (intent.event_source, intent.issuer, intent.digest) != (VC_API, issuer.id, wish.digest):
             CREDENTIALS_REQUESTED.labels("refused").inc()
             raise Rejected(Code.CREDENTIAL_ID_REUSED, "/credential/id", "A credential with this id was issued before "
@@ -102,7 +116,9 @@ class Issuing:
         async with self._catching_up, asyncio.timeout(PUBLISH_SECONDS):
             await self._catalog.catch_up()
 
-    async def _intend(self, wish: Requested, issuer: IssuerPublished, address: str) -> Intent:
+    async def _intend(
+        self, wish: Requested, issuer: IssuerPublished, address: str, by: Caller, trace: Mapping[str, str]
+    ) -> Intent:
         # Anywhere on the lists: where it will be makes no difference to whether it can be signed.
         trial = requested.unsigned(wish, address, StatusPosition(family=f"{issuer.id}-0", index=0), self._addresses)
         await asyncio.to_thread(requested.check, trial)
@@ -115,7 +131,8 @@ class Issuing:
                 credential_id=name, address=None if name == address else address, event_source=VC_API, event_id=name,
                 digest=wish.digest, issuer=issuer.id, position=position, multikey=multikey, cryptosuite=issuer.suite,
                 verification_method=verification_method(issuer.did, multikey),
-                created=self._clock().replace(microsecond=0), document=document,
+                created=self._clock().replace(microsecond=0), document=document, requested_by=by.id,
+                trace=telemetry.trace_id_of(trace),
             )
         )  # fmt: skip
 
@@ -133,11 +150,23 @@ class Issuing:
 
     async def _publish(self, intent: Intent) -> dict[str, Any]:
         (credential,) = await self._signer.sign_all([to_sign(intent)])
-        outgoing = replace(issued_message(intent, credential), trace=telemetry.current_carrier())
+        outgoing = [issued_message(intent, credential), *_audited(intent)]
+        trace = telemetry.current_carrier()
         async with asyncio.timeout(PUBLISH_SECONDS):
-            await self._kafka.publish([outgoing])
+            await self._kafka.publish([replace(each, trace=trace) for each in outgoing])
         await self._store.published(intent.credential_id)
         return credential
+
+
+def _audited(intent: Intent) -> list[Message]:
+    """The audit's entry on what was asked for; none where nobody noted who asked, before there was an audit."""
+    if intent.requested_by is None:
+        return []
+    body = AdminActionRecorded(
+        operator=intent.requested_by, action="credential.issue", target=intent.credential_id,
+        outcome=AuditOutcome.DONE, detail=f"for member {intent.issuer}", trace=intent.trace, at=intent.created,
+    )  # fmt: skip
+    return [audit_entries.entry(SOURCE, f"issue/{intent.credential_id}", body)]
 
 
 def _without_key(code: Code) -> Rejected:

@@ -30,7 +30,8 @@ class Intent:
 
     `digest` and `record` tell which event and which record of it made it; signing it again gives the same bytes.
     What was asked for through the VC-API comes from no record, partner or achievement; its `digest` is of the
-    credential as it was asked for, and it has an `address` where it was given an id of another kind.
+    credential as it was asked for, it has an `address` where it was given an id of another kind, and `requested_by` and
+    `trace` are for the audit.
     """
 
     credential_id: str
@@ -48,6 +49,8 @@ class Intent:
     partner: str | None = None
     achievement: str | None = None
     address: str | None = None
+    requested_by: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +223,7 @@ def _intent_row(intent: Intent) -> dict[str, Any]:
         "issuer": intent.issuer, "achievement": intent.achievement, "address": intent.address,
         "position": intent.position.model_dump(), "multikey": intent.multikey,
         "verification_method": intent.verification_method, "cryptosuite": intent.cryptosuite.value,
-        "created": intent.created,
+        "created": intent.created, "requested_by": intent.requested_by, "trace": intent.trace,
         # As text: a database has its own ideas about the names of members, and about numbers.
         "document": orjson.dumps(intent.document).decode(),
     }  # fmt: skip
@@ -231,6 +234,7 @@ def _intent(row: dict[str, Any]) -> Intent:
         credential_id=row["_id"], event_source=row["event"]["source"], event_id=row["event"]["id"],
         digest=row["digest"], record=row["record"], partner=row["partner"],
         issuer=row["issuer"], achievement=row["achievement"], address=row.get("address"),
+        requested_by=row.get("requested_by"), trace=row.get("trace"),
         position=StatusPosition(**row["position"]), multikey=row["multikey"],
         verification_method=row["verification_method"], cryptosuite=_suite(row), created=row["created"],
         document=orjson.loads(row["document"]) if isinstance(row["document"], str) else row["document"],

@@ -1,19 +1,17 @@
 """The VC-API's issuing interface over HTTP: `POST /credentials/issue`. See `issuing` for what it does."""
 
-from __future__ import annotations
-
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPBearer
-from pydantic import SecretStr
 
 from issuer.issuing import Issuing
 from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.operators import Right
 from laurel.credentials.errors import CredentialError
 from laurel.runtime import openapi, telemetry, web
+from laurel.runtime.guard import BEARER, Admission, Guard
 from laurel.runtime.health import Health
 
 log = structlog.get_logger(__name__)
@@ -53,6 +51,7 @@ _ANSWERS: openapi.Responses = {
         {
             400: "The body or the credential in it does not have the right form.",
             401: "The token is missing or wrong.",
+            403: "The token's operator may not issue, or not for this member.",
             409: "A credential with this id was issued before with other content.",
             413: "The body or the credential is too large.",
             422: "The credential's issuer is no member here.",
@@ -62,30 +61,28 @@ _ANSWERS: openapi.Responses = {
 }
 
 
-def routes(issuing: Issuing, token: SecretStr | None, health: Health) -> APIRouter:
-    """The route. Without a token, whoever reaches the service may issue."""
-    if token is None:
+def routes(issuing: Issuing, guard: Guard | None, health: Health) -> APIRouter:
+    """The route. Without a guard, whoever reaches the service may issue."""
+    if guard is None:
         log.warning("whoever reaches this service may issue in every member's name", setting="LAUREL_VC_API_OPEN")
 
-    async def let_in(request: Request) -> None:
-        if token is not None:
-            web.require_token(request, token)
+    async def let_everybody_in() -> None:
         if health.not_ready():
             raise Rejected(Code.NOT_READY, "", "The issuer is not ready: send the same again soon.")
 
-    key = HTTPBearer(auto_error=False, scheme_name="vcApiToken", description="LAUREL_VC_API_TOKEN.")
-    secured = [] if token is None else [Depends(key)]
-    router = APIRouter(tags=["VC-API"], dependencies=[*secured, Depends(let_in), Depends(web.answer_when_away)])
+    let_in = let_everybody_in if guard is None else guard.needing(Right.ISSUE, "credential.issue")
+    secured = [] if guard is None else [Depends(BEARER)]
+    router = APIRouter(tags=["VC-API"], dependencies=[*secured, Depends(web.answer_when_away)])
 
     @router.post(
         "/credentials/issue", status_code=201, summary="Sign a credential in a member's name (VC-API)",
         responses=_ANSWERS, openapi_extra=openapi.body(_BODY),
     )  # fmt: skip
-    async def issue(request: Request) -> JSONResponse:
+    async def issue(request: Request, admission: Annotated[Admission | None, Depends(let_in)]) -> JSONResponse:
         """It is entered in the registry, can be revoked there, and is as public as every credential there."""
         trace = telemetry.carrier_of([(name.decode("latin-1"), raw) for name, raw in request.headers.raw])
         try:
-            credential, address = await issuing.issue(await request.body(), trace)
+            credential, address = await issuing.issue(await request.body(), trace, admission)
         except CredentialError as error:
             return _refused(error)
         return JSONResponse(credential, 201, {"Location": address, "Cache-Control": "no-store"})

@@ -1,16 +1,15 @@
 """The delivery log, for operators: what was sent, what was not and why, without names and addresses."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 
 from laurel.contracts.base import Contract, Moment
 from laurel.contracts.operations import Occasion
+from laurel.contracts.operators import Right
 from laurel.runtime import openapi
-from laurel.runtime.web import answer_when_away, require_token
-from notifier.config import NotifierSettings
+from laurel.runtime.guard import BEARER, Admission, Guard
+from laurel.runtime.web import answer_when_away
 from notifier.domain import Delivery, DeliveryState, Missing, Outcome, Recipient, masked
 from notifier.store import Store
 
@@ -49,25 +48,29 @@ _REFUSALS = openapi.problems(
     {
         400: "A parameter is not right.",
         401: "The token is missing or wrong.",
+        403: "The token's operator may not read the delivery log.",
         503: "The database does not answer: try again.",
     }
 )
 
 
-def router(store: Store, settings: NotifierSettings) -> APIRouter:
+def router(store: Store, guard: Guard) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["deliveries"], dependencies=[Depends(answer_when_away)])
+    routes = APIRouter(tags=["deliveries"], dependencies=[Depends(BEARER), Depends(answer_when_away)])
+    reading = Annotated[Admission, Depends(guard.needing(Right.DELIVERIES, "deliveries.read"))]
 
     @routes.get("/deliveries", summary="What became of notifications", response_model_exclude_none=True,
                 responses=_REFUSALS)  # fmt: skip
     async def deliveries(
-        request: Request,
+        admission: reading,
         credential: Annotated[str | None, Query(max_length=500)] = None,
         state: DeliveryState | None = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
     ) -> DeliveriesShown:
-        require_token(request, settings.admin_token)
-        rows = await store.newest(credential, state, limit)
+        """Of an operator's members and achievements, where it acts for some only."""
+        operator = admission.caller.operator
+        members, achievements = (None, None) if operator is None else (operator.members, operator.achievements)
+        rows = await store.newest(credential, state, limit, issuers=members, achievements=achievements)
         known = await store.recipients([row.credential for row in rows])
         return DeliveriesShown(deliveries=tuple(_shown(row, known.get(row.credential)) for row in rows))
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from laurel.contracts.topics import CREDENTIALS, RECIPIENTS, STATUS_CHANGES
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.clock import Clock, utc_now
+from laurel.runtime.guard import Guard, key_hashes
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle
@@ -18,6 +19,7 @@ from laurel.runtime.web import create_app
 from notifier import api
 from notifier.config import NotifierSettings
 from notifier.delivery import Worker
+from notifier.domain import SOURCE
 from notifier.handlers import Handlers
 from notifier.smtp import MailServer
 from notifier.store import Store
@@ -48,5 +50,7 @@ def build(settings: NotifierSettings, *, clock: Clock = utc_now, draw: Callable[
     lifecycle.add_loop("delivery", worker.run)
     lifecycle.add("subscriptions", kafka.consume, worker.drain)
     app = create_app("Laurel notifier", lifecycle)
-    app.include_router(api.router(store, settings))
+    keys = key_hashes(settings.admin_token, settings.admin_token_hashes)
+    guard = Guard(SOURCE, keys, catalog.find_operator, kafka.publish, clock, health.not_ready)
+    app.include_router(api.router(store, guard))
     return app

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NameEmail, SecretStr, model_validator
 
-from laurel.runtime.settings import MongoSettings, Secret, ServiceSettings, is_loopback
+from laurel.runtime.settings import AdminSettings, MongoSettings, ServiceSettings, is_loopback
 
 
 def _ascii_address(sender: NameEmail) -> NameEmail:
@@ -16,7 +16,7 @@ def _ascii_address(sender: NameEmail) -> NameEmail:
     return sender
 
 
-class NotifierSettings(ServiceSettings, MongoSettings):
+class NotifierSettings(ServiceSettings, MongoSettings, AdminSettings):
     """The notifier's settings.
 
     `recipient_days` is how long a learner's name and address are kept, counted from when they were recorded. It
@@ -27,6 +27,8 @@ class NotifierSettings(ServiceSettings, MongoSettings):
 
     `send_concurrency` is how many mails are in the mail server's hands at once. As many go out again, each just as it
     was, when the notifier is killed at that moment; more than one is worth that only with a slow mail server.
+
+    It needs no `admin_token`: without one, only operators with the right read the delivery log.
     """
 
     mongo_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "laurel_notifier"
@@ -38,7 +40,6 @@ class NotifierSettings(ServiceSettings, MongoSettings):
     smtp_username: Annotated[str, Field(min_length=1, max_length=320)] | None = None
     smtp_password: Annotated[SecretStr, Field(min_length=1, max_length=1000)] | None = None
     mail_from: Annotated[NameEmail, AfterValidator(_ascii_address)]
-    admin_token: Secret
 
     recipient_days: Annotated[int, Field(ge=1, le=3660)] = 400
     retry_seconds: tuple[Annotated[float, Field(ge=0, le=864_000)], ...] = (5, 300, 1800, 7200, 18000, 36000, 36000)

@@ -77,11 +77,18 @@ class Store:
         query = self._deliveries.find({"due_at": {"$lte": before}}).sort("due_at", 1).limit(limit)
         return [_delivery(document) for document in await query.to_list(None)]
 
-    async def newest(self, credential: str | None, state: DeliveryState | None, limit: int) -> list[Delivery]:
-        """The newest deliveries, of one credential or in one state where asked for."""
+    async def newest(
+        self, credential: str | None, state: DeliveryState | None, limit: int, *,
+        issuers: Sequence[str] | None = None, achievements: Sequence[str] | None = None,
+    ) -> list[Delivery]:  # fmt: skip
+        """The newest deliveries, of one credential, in one state, or of some members and achievements."""
         asked: Document = {} if state is None else {"state": state.value}
         if credential is not None:
             asked["_id"] = {"$in": [delivery_id(credential, occasion) for occasion in Occasion]}
+        if issuers is not None:
+            asked["issuer"] = {"$in": list(issuers)}
+        if achievements is not None:
+            asked["achievement"] = {"$in": list(achievements)}
         query = self._deliveries.find(asked).sort("created_at", -1).limit(limit)
         return [_delivery(document) for document in await query.to_list(None)]
 

@@ -1,21 +1,19 @@
-"""The admin API: applying a catalog, changing a status, and looking at both. Everything is behind one token."""
+"""The admin API: applying a catalog, changing a status, and looking at both. Every route says which right it takes."""
 
-from __future__ import annotations
-
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.params import Depends as Dependency
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPBearer
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from laurel.contracts.base import Contract
 from laurel.contracts.catalog import Catalog
 from laurel.contracts.errors import Code, Rejected, rejection_of
-from laurel.runtime import openapi, web
-from laurel.runtime.health import Health
+from laurel.contracts.operators import Right
+from laurel.runtime import openapi, telemetry, web
+from laurel.runtime.guard import BEARER, Admission, Guard
+from registry.catalog_rights import OutOfReach
 from registry.publisher import CatalogPublisher
 from registry.rows import StoredRequest
 from registry.status_requests import StatusRequestBody, StatusRequests
@@ -23,9 +21,12 @@ from registry.store import Store
 
 Model = TypeVar("Model", bound=Contract)
 
+GUARDED = [Depends(BEARER), Depends(web.answer_when_away)]
+
 REFUSALS = openapi.problems(
     {
         401: "The token is missing or wrong.",
+        403: "The token's operator lacks the right, or it does not extend to this.",
         503: "The registry is starting, or its database or broker does not answer: try again.",
     }
 )
@@ -74,31 +75,39 @@ def body_of(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
     return read
 
 
-def let_in(token: SecretStr, health: Health) -> list[Dependency]:
-    """The dependencies of every route that changes the record, or tells what is not for everybody."""
+async def credential_within(store: Store, admission: Admission, id_: str) -> None:
+    """Raises Rejected(FORBIDDEN) where the caller acts for some members only, and the credential is not theirs.
 
-    async def check(request: Request) -> None:
-        web.require_token(request, token)
-        if health.not_ready():
-            raise Rejected(Code.NOT_READY, "", "The registry is starting: try again.")
+    Nor may a limited caller ask for one that is not there: nobody can say whose it would be.
+    """
+    if not admission.caller.limited:
+        return
+    held = await store.credential(id_)
+    if held is None:
+        raise Rejected(Code.UNKNOWN_CREDENTIAL, "/credential", "The registry has no such credential: check its id.")
+    await admission.reach(held.id, held.issuer, held.achievement)
 
-    key = HTTPBearer(auto_error=False, scheme_name="adminToken", description="LAUREL_ADMIN_TOKEN.")
-    return [Depends(key), Depends(check), Depends(web.answer_when_away)]
 
-
-def admin_router(
-    store: Store, catalog: CatalogPublisher, changes: StatusRequests, dependencies: Sequence[Dependency]
-) -> APIRouter:
+def admin_router(store: Store, catalog: CatalogPublisher, changes: StatusRequests, guard: Guard) -> APIRouter:
     """The routes under /admin."""
-    router = APIRouter(prefix="/admin", tags=["admin"], dependencies=dependencies, responses=REFUSALS)
+    router = APIRouter(prefix="/admin", tags=["admin"], dependencies=GUARDED, responses=REFUSALS)
+    applying = Annotated[Admission, Depends(guard.needing(Right.CATALOG, "catalog.change"))]
+    reading = Annotated[Admission, Depends(guard.needing(Right.CATALOG, "catalog.read"))]
+    changing = Annotated[Admission, Depends(guard.needing(Right.STATUS, "status.change"))]
+    looking = Annotated[Admission, Depends(guard.needing(Right.STATUS, "status.read"))]
     conflict = openapi.problems({409: "The catalog contradicts itself or what was published before."})
     applied: openapi.Responses = {200: openapi.answer("It was applied.", "application/json", schema=_APPLIED)}
 
     @router.put("/catalog", summary="Apply a catalog", openapi_extra=openapi.body(Catalog),
                 responses=applied | UNREADABLE | conflict)  # fmt: skip
-    async def apply(body: Annotated[Catalog, Depends(body_of(Catalog))]) -> JSONResponse:
+    async def apply(admission: applying, body: Annotated[Catalog, Depends(body_of(Catalog))]) -> JSONResponse:
         """Entries that the catalog leaves out are left alone: what was issued under them must stay verifiable."""
-        planned = await catalog.apply(body)
+        try:
+            with telemetry.span_under("apply catalog", telemetry.current_carrier()):
+                planned = await catalog.apply(body, admission.caller)
+        except OutOfReach as error:
+            await admission.enter_refusal(error.target, error.refusal)
+            raise error.refusal from None
         entries = [
             {"kind": each.entry.kind.value, "id": each.entry.id, "version": each.entry.version, "changed": each.changed}
             for each in planned
@@ -109,34 +118,39 @@ def admin_router(
 
     @router.get("/catalog", summary="The catalog as it stands, in the form in which it is applied",
                 responses=shown | openapi.problems({404: "There is none yet."}))  # fmt: skip
-    async def show() -> JSONResponse:
-        stored = await catalog.stored()
+    async def show(admission: reading) -> JSONResponse:
+        stored = await catalog.stored(admission.caller)
         if stored is None:
             raise Rejected(Code.NOT_FOUND, "", "There is no catalog yet: apply one.")
         return JSONResponse(web.json_body(stored))
 
     @router.post("/status-requests", summary="Revoke, suspend or reinstate a credential",
                  openapi_extra=openapi.body(StatusRequestBody), responses=OUTCOMES | UNREADABLE)  # fmt: skip
-    async def change(body: Annotated[StatusRequestBody, Depends(body_of(StatusRequestBody))]) -> JSONResponse:
+    async def change(
+        admission: changing, body: Annotated[StatusRequestBody, Depends(body_of(StatusRequestBody))]
+    ) -> JSONResponse:
         """Answers with the outcome, or 202 if there is none in time; then it can be asked for by its id."""
-        return answer(await changes.decided(body))
+        await credential_within(store, admission, body.credential)
+        return answer(await changes.decided(body, admission.caller))
 
     @router.get("/status-requests/{request_id}", summary="What became of a status request", responses=OUTCOMES)
-    async def outcome(request_id: str) -> JSONResponse:
+    async def outcome(admission: looking, request_id: str) -> JSONResponse:
         request = await store.request(request_id)
         if request is None:
             raise Rejected(Code.NOT_FOUND, "", "There is no such request.")
+        await credential_within(store, admission, request.credential)
         return answer(request)
 
     held: openapi.Responses = {200: openapi.answer("It.", "application/json", schema={"type": "object"})}
 
     @router.get("/credentials/{token}", summary="A credential's state and history: who, when and why",
                 responses=held | openapi.problems({404: "There is no such credential."}))  # fmt: skip
-    async def credential(token: str) -> JSONResponse:
+    async def credential(admission: looking, token: str) -> JSONResponse:
         """By the end of its address or, where that has no slash, by its id."""
         held = await store.credential_of_token(token) or await store.credential(token)
         if held is None:
             raise Rejected(Code.UNKNOWN_CREDENTIAL, "", "The registry has no such credential: check the token.")
+        await admission.reach(held.id, held.issuer, held.achievement)
         shown = web.json_body(held)
         del shown["document"], shown["digest"]
         return JSONResponse(shown)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from laurel.contracts.addresses import Addresses
-from laurel.contracts.topics import CREDENTIALS, STATUS_LISTS, STATUS_REQUESTS
+from laurel.contracts.topics import AUDIT, CREDENTIALS, STATUS_LISTS, STATUS_REQUESTS
 from laurel.runtime import web
 from laurel.runtime.clock import Clock, utc_now
 from laurel.runtime.failures import Backoff
+from laurel.runtime.guard import Guard, key_hashes
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle, Step
 from laurel.runtime.mongo import Mongo
-from registry import vc_api
+from registry import audit, vc_api
 from registry.announcer import Announcer, Heartbeat
-from registry.api import admin_router, let_in
+from registry.api import admin_router
 from registry.config import RegistrySettings
+from registry.domain import SOURCE
 from registry.handlers import Handlers
 from registry.outcomes import Outcomes
 from registry.pages.routes import PublicRecord
@@ -37,12 +39,13 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     kafka = Kafka(settings, SERVICE, health, clock=clock, backoff=backoff)
     announcer = Announcer(store, kafka.publish, clock)
     outcomes = Outcomes(store)
-    handlers = Handlers(store, announcer, outcomes, addresses, clock)
+    handlers = Handlers(store, announcer, kafka.publish, outcomes, addresses, clock)
     catalog = CatalogPublisher(store, kafka.publish, addresses, clock)
     heartbeat = Heartbeat(announcer, kafka.publish, clock, settings.heartbeat_seconds)
     kafka.subscribe(CREDENTIALS, handlers.register)
     kafka.subscribe(STATUS_REQUESTS, handlers.change_status)
     kafka.subscribe(STATUS_LISTS, handlers.keep_list, max_records=50)
+    kafka.subscribe(AUDIT, handlers.keep_action)
 
     def patiently(what: str, attempt: Step) -> Step:
         return lambda: until_answered(what, attempt, health)
@@ -61,8 +64,10 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
 
     app = web.create_app("Laurel registry", lifecycle, body_limit=_BODY_LIMIT)
     changes = StatusRequests(store, outcomes, kafka.publish, clock)
-    guarded = let_in(settings.admin_token, health)
-    app.include_router(admin_router(store, catalog, changes, guarded))
-    app.include_router(vc_api.routes(store, changes, guarded))
+    keys = key_hashes(settings.admin_token, settings.admin_token_hashes)
+    guard = Guard(SOURCE, keys, store.operator_of_token, kafka.publish, clock, health.not_ready)
+    app.include_router(admin_router(store, catalog, changes, guard))
+    app.include_router(audit.routes(store, guard))
+    app.include_router(vc_api.routes(store, changes, guard))
     app.include_router(PublicRecord(store, addresses, clock).router())
     return app

@@ -10,8 +10,10 @@ from hashlib import sha256
 
 import orjson
 
+from laurel.contracts import audit_entries
 from laurel.contracts.addresses import Addresses
-from laurel.contracts.base import Contract, Digest, Moment
+from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
+from laurel.contracts.base import Contract, Digest, Moment, Slug
 from laurel.contracts.catalog import (
     Achievement,
     AchievementPublished,
@@ -24,8 +26,10 @@ from laurel.contracts.catalog import (
     PartnerKey,
     PartnerPublished,
 )
+from laurel.contracts.catalog_index import Entry
 from laurel.contracts.envelope import Envelope, derived_id
 from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.operators import Operator, OperatorPublished
 from laurel.contracts.topics import CATALOG, Message, message
 from laurel.credentials.errors import KeyResolutionError
 from laurel.credentials.keys import KeyType, PublicKey
@@ -38,20 +42,22 @@ class Kind(StrEnum):
     ISSUER = "issuer"
     ACHIEVEMENT = "achievement"
     PARTNER = "partner"
+    OPERATOR = "operator"
 
 
-Published = IssuerPublished | AchievementPublished | PartnerPublished
-_PUBLISHED: dict[Kind, type[IssuerPublished] | type[AchievementPublished] | type[PartnerPublished]] = {
+_PUBLISHED: dict[Kind, type[Entry]] = {
     Kind.ISSUER: IssuerPublished,
     Kind.ACHIEVEMENT: AchievementPublished,
     Kind.PARTNER: PartnerPublished,
+    Kind.OPERATOR: OperatorPublished,
 }
 
 
 class StoredEntry(Contract):
     """One entity as it stands: `body` is what is published, as JSON, and `digest` is of all but its version.
 
-    `published_version` lags behind `version` from the moment of storing until the broker has confirmed.
+    `published_version` lags behind `version` from the moment of storing until the broker has confirmed. Until then,
+    the entry also tells who applied it, and in which trace.
     """
 
     kind: Kind
@@ -61,13 +67,15 @@ class StoredEntry(Contract):
     body: str
     changed_at: Moment
     published_version: int = 0
+    applied_by: Slug | None = None
+    trace: str | None = None
 
     @property
     def key(self) -> str:
         """What tells it from all other entries; two kinds may share an id."""
         return entry_key(self.kind, self.id)
 
-    def published(self) -> Published:
+    def published(self) -> Entry:
         """The entity as it is published."""
         return _PUBLISHED[self.kind].model_validate_json(self.body)
 
@@ -88,6 +96,8 @@ class Planned:
 def plan(catalog: Catalog, stored: Mapping[str, StoredEntry], addresses: Addresses, now: datetime) -> list[Planned]:
     """What applying the catalog makes of each of its entries; those of `stored` that it leaves out stay as they are.
 
+    Whether somebody may apply it, `catalog_rights` tells.
+
     Raises:
         Rejected: CATALOG_CONFLICT or INVALID_BODY; then nothing may be applied.
     """
@@ -106,11 +116,11 @@ def plan(catalog: Catalog, stored: Mapping[str, StoredEntry], addresses: Address
         held = before.published() if before is not None else None
         if isinstance(held, IssuerPublished):
             _check_issuer(number, issuer, held, addresses)
-    _check_claims(catalog, stored.values())
+    _check_claims(catalog, list(stored.values()))
     return entries
 
 
-def _bodies(catalog: Catalog, addresses: Addresses) -> Iterable[tuple[Kind, Published]]:
+def _bodies(catalog: Catalog, addresses: Addresses) -> Iterable[tuple[Kind, Entry]]:
     """The entities as they would be published, in the order in which a reader can make sense of them."""
     for issuer in catalog.issuers:
         did = addresses.did(issuer.id)
@@ -123,9 +133,11 @@ def _bodies(catalog: Catalog, addresses: Addresses) -> Iterable[tuple[Kind, Publ
         yield Kind.ACHIEVEMENT, AchievementPublished(**achievement.model_dump(), uri=uri, version=1)
     for partner in catalog.partners:
         yield Kind.PARTNER, PartnerPublished(**partner.model_dump(), version=1)
+    for operator in catalog.operators:
+        yield Kind.OPERATOR, OperatorPublished(**operator.model_dump(), version=1)
 
 
-def _planned(kind: Kind, body: Published, stored: Mapping[str, StoredEntry], now: datetime) -> Planned:
+def _planned(kind: Kind, body: Entry, stored: Mapping[str, StoredEntry], now: datetime) -> Planned:
     digest = _digest(body)
     held = stored.get(entry_key(kind, body.id))
     if held is not None and held.digest == digest:
@@ -138,12 +150,12 @@ def _planned(kind: Kind, body: Published, stored: Mapping[str, StoredEntry], now
     return Planned(entry, changed=True)
 
 
-def _digest(body: Published) -> str:
+def _digest(body: Entry) -> str:
     content = body.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"version"})
     return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def restored_entry(event: Envelope, body: Published) -> StoredEntry:
+def restored_entry(event: Envelope, body: Entry) -> StoredEntry:
     """The entry as it was stored when this event was published from it."""
     kind = next(kind for kind, published in _PUBLISHED.items() if type(body) is published)
     assert event.time is not None  # `catalog_message` sets it
@@ -195,21 +207,29 @@ def _check_issuer(number: int, issuer: Issuer, held: IssuerPublished, addresses:
 
 
 def _check_claims(catalog: Catalog, stored: Iterable[StoredEntry]) -> None:
-    """A source, a key id and an API key each lead to one partner, also among partners the file leaves out."""
-    given = {partner.id for partner in catalog.partners}
-    kept = [body for entry in stored if entry.kind is Kind.PARTNER and entry.id not in given
-            if isinstance(body := entry.published(), PartnerPublished)]  # fmt: skip
-    owners: dict[tuple[str, str], str] = {claim: partner.id for partner in kept for claim in _claims(partner)}
-    for number, partner in enumerate(catalog.partners):
-        for what, value in _claims(partner):
-            owner = owners.setdefault((what, value), partner.id)
-            if owner != partner.id:
-                shown = "" if what == "API key" else f" {value!r}"
-                raise _conflict(f"/partners/{number}", f"The {what}{shown} of {partner.id!r} belongs to partner "
+    """A source, a key id and an API key each lead to one partner, and a token to one operator, also among those that
+    the file leaves out."""
+    _check_owners(Kind.PARTNER, catalog.partners, stored)
+    _check_owners(Kind.OPERATOR, catalog.operators, stored)
+
+
+def _check_owners(kind: Kind, entries: Sequence[Partner | Operator], stored: Iterable[StoredEntry]) -> None:
+    given = {each.id for each in entries}
+    kept = [body for entry in stored if entry.kind is kind and entry.id not in given
+            if isinstance(body := entry.published(), Partner | Operator)]  # fmt: skip
+    owners: dict[tuple[str, str], str] = {claim: each.id for each in kept for claim in _claims(each)}
+    for number, each in enumerate(entries):
+        for what, value in _claims(each):
+            owner = owners.setdefault((what, value), each.id)
+            if owner != each.id:
+                shown = "" if what in ("API key", "token") else f" {value!r}"
+                raise _conflict(f"/{kind.value}s/{number}", f"The {what}{shown} of {each.id!r} belongs to {kind.value} "
                                 f"{owner!r}: give each its own.")  # fmt: skip
 
 
-def _claims(partner: Partner) -> list[tuple[str, str]]:
+def _claims(partner: Partner | Operator) -> list[tuple[str, str]]:
+    if isinstance(partner, Operator):
+        return [("token", token.sha256) for token in partner.token_hashes]
     return [
         *(("source", source) for source in partner.sources),
         *(("key id", key.kid) for key in partner.keys),
@@ -229,8 +249,20 @@ def catalog_message(entry: StoredEntry) -> Message:
     )  # fmt: skip
 
 
+def audit_message(entry: StoredEntry) -> Message | None:
+    """The audit's entry on this version; None once it is known to be on the topic."""
+    if entry.applied_by is None:
+        return None
+    body = AdminActionRecorded(
+        operator=entry.applied_by, action="catalog.change", target=entry.key, outcome=AuditOutcome.DONE,
+        detail=f"version {entry.version}", trace=entry.trace, at=entry.changed_at,
+    )  # fmt: skip
+    return audit_entries.entry(SOURCE, f"{entry.key}#{entry.version}", body)
+
+
 def whole(consortium: Consortium, stored: Iterable[StoredEntry]) -> Catalog:
     """The stored catalog in the form in which it is applied."""
+    operators: list[Operator] = []
     issuers: list[Issuer] = []
     achievements: list[Achievement] = []
     partners: list[Partner] = []
@@ -242,6 +274,9 @@ def whole(consortium: Consortium, stored: Iterable[StoredEntry]) -> Catalog:
                 achievements.append(Achievement.model_validate_json(entry.body))
             case Kind.PARTNER:
                 partners.append(Partner.model_validate_json(entry.body))
+            case Kind.OPERATOR:
+                operators.append(Operator.model_validate_json(entry.body))
     return Catalog(
-        consortium=consortium, issuers=tuple(issuers), partners=tuple(partners), achievements=tuple(achievements)
-    )
+        consortium=consortium, issuers=tuple(issuers), partners=tuple(partners), achievements=tuple(achievements),
+        operators=tuple(operators),
+    )  # fmt: skip

@@ -11,11 +11,14 @@ from typing import Any
 
 import orjson
 
+from laurel.contracts import audit_entries
 from laurel.contracts.addresses import Addresses, verification_method
+from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
 from laurel.contracts.catalog import IssuerPublished, PartnerPublished
 from laurel.contracts.credentials import CredentialIssued
 from laurel.contracts.envelope import Envelope, derived_id
 from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.operators import CONSORTIUM
 from laurel.contracts.signature import SignatureHeader, check
 from laurel.contracts.status import (
     Action,
@@ -231,7 +234,25 @@ def changed(
 
 
 def _named(request: StoredRequest, body: StatusChangeRequested) -> str:
-    return body.requested_by if request.partner is None else f"{body.requested_by} (partner {request.partner})"
+    if request.partner is not None:
+        return f"{body.requested_by} (partner {request.partner})"
+    if request.operator in (None, CONSORTIUM):
+        return body.requested_by
+    return f"{body.requested_by} (operator {request.operator})"
+
+
+def audited(request: StoredRequest, body: StatusChangeRequested) -> Message | None:
+    """The audit's entry on a decided request of the admin API's; None for a partner's, which is no operator."""
+    if request.operator is None:
+        return None
+    refused, applied = request.refused, request.applied
+    entry = AdminActionRecorded(
+        operator=request.operator, action=f"status.{body.action.value}", target=request.credential,
+        outcome=AuditOutcome.REFUSED if refused else AuditOutcome.DONE, code=refused.code if refused else None,
+        detail=refused.detail if refused else f"version {applied.version}" if applied else None,
+        trace=request.trace, at=request.accepted_at,
+    )  # fmt: skip
+    return audit_entries.entry(SOURCE, f"status-request/{request.id}", entry)
 
 
 def application(credential: StoredCredential, request_id: str) -> Applied | None:

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
+from laurel.contracts.audit import AdminActionRecorded
 from laurel.contracts.base import Contract
 from laurel.contracts.credentials import CredentialIssued
 from laurel.contracts.envelope import Envelope, derived_id
@@ -22,10 +23,10 @@ from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import Poison
 from laurel.runtime.record import Record, read_event
-from registry.announcer import Announcer, Trace
-from registry.domain import SOURCE, application, authorised_partner, changed, registration, signed_list
+from registry.announcer import Announcer, Publish, Trace
+from registry.domain import SOURCE, application, audited, authorised_partner, changed, registration, signed_list
 from registry.outcomes import Outcomes
-from registry.rows import Refused, StoredCredential, StoredRequest
+from registry.rows import Refused, StoredAction, StoredCredential, StoredRequest
 from registry.store import Overtaken, Store
 
 log = structlog.get_logger(__name__)
@@ -106,10 +107,12 @@ class Handlers:
     """One method an event type; each takes a batch and may be run again on the same records."""
 
     def __init__(
-        self, store: Store, announcer: Announcer, outcomes: Outcomes, addresses: Addresses, clock: Clock
-    ) -> None:
+        self, store: Store, announcer: Announcer, publish: Publish, outcomes: Outcomes, addresses: Addresses,
+        clock: Clock,
+    ) -> None:  # fmt: skip
         self._store = store
         self._announcer = announcer
+        self._publish = publish
         self._outcomes = outcomes
         self._addresses = addresses
         self._clock = clock
@@ -174,6 +177,9 @@ class Handlers:
             await self._store.decide([each.request for each in decisions])
             for each in decisions:
                 self._outcomes.tell(each.request.id)
+        # After the answer, which need not wait for it. Until the offsets commit, a replay comes by here again.
+        entries = [audited(each.request, one.body) for each, one in zip(decisions, incoming, strict=True)]
+        await self._publish([entry for entry in entries if entry])
 
     async def _admit(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> list[str]:
         """The ids under which the requests are stored, after checking who made each."""
@@ -256,3 +262,15 @@ class Handlers:
                 raise Poison(Code.CREDENTIAL_CONFLICT, f"{held.list_id} has a version {held.version} already.")
             if held.version > offered.version:
                 log.info("older list passed over", list=held.list_id, version=offered.version, stored=held.version)
+
+    # --- audit.v1 ---
+
+    async def keep_action(self, records: Sequence[Record]) -> None:
+        """Keep what is new of the audit, so that it can be looked through. Raises Poison."""
+        await self._store.enter(
+            [
+                StoredAction(**each.body.model_dump(), id=each.event.id, service=each.event.source,
+                             place=each.record.offset)
+                for each in _read(records, AdminActionRecorded)
+            ]
+        )  # fmt: skip

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
 
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import Catalog
 from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.operators import Caller
+from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from registry.announcer import Publish
-from registry.catalog import Planned, catalog_message, plan, whole
+from registry.catalog import Planned, StoredEntry, audit_message, catalog_message, plan, whole
+from registry.catalog_rights import check_reach, within_reach
 from registry.store import Overtaken, Store
 
 log = structlog.get_logger(__name__)
@@ -29,19 +33,29 @@ class CatalogPublisher:
         self._clock = clock
         self._applying = asyncio.Lock()
 
-    async def apply(self, catalog: Catalog) -> list[Planned]:
+    async def apply(self, catalog: Catalog, caller: Caller) -> list[Planned]:
         """Store what the catalog changes and publish it, with whatever an earlier crash left unpublished.
+
+        Who changed an entry is stored with it, and published in the audit with it.
 
         Entries that are stored and that this catalog leaves out are left alone: what was issued under them must
         stay verifiable. Nothing is changed if anything conflicts.
 
         Raises:
             Rejected: CATALOG_CONFLICT or INVALID_BODY.
+            OutOfReach: the caller may not make one of the changes.
         """
         async with self._applying:
-            planned = plan(catalog, await self._store.entries(), self._addresses, self._clock())
+            before = await self._store.entries()
+            # What was stored and never published would be replaced, and be missing in the audit.
+            await self._publish_entries(before.values())
+            planned = plan(catalog, before, self._addresses, self._clock())
+            check_reach(caller, catalog, await self._store.consortium(), planned, before)
+            signed = {"applied_by": caller.id, "trace": telemetry.current_trace_id()}
             try:
-                await self._store.put_entries([each.entry for each in planned if each.changed])
+                await self._store.put_entries(
+                    [each.entry.model_copy(update=signed) for each in planned if each.changed]
+                )
             except Overtaken:
                 raise Rejected(
                     Code.CATALOG_CONFLICT, "", "The catalog was changed at the same time: apply it again."
@@ -57,16 +71,22 @@ class CatalogPublisher:
             await self._publish_pending()
 
     async def _publish_pending(self) -> None:
-        entries = (await self._store.entries()).values()
+        await self._publish_entries((await self._store.entries()).values())
+
+    async def _publish_entries(self, entries: Iterable[StoredEntry]) -> None:
         pending = [entry for entry in entries if entry.published_version < entry.version]
-        order = ("issuer", "achievement", "partner")  # so that nothing names what a reader has not seen
+        order = ("issuer", "achievement", "partner", "operator")  # so that nothing names what a reader has not seen
         pending.sort(key=lambda entry: (order.index(entry.kind.value), entry.id))
         for at in range(0, len(pending), _AT_ONCE):
             some = pending[at : at + _AT_ONCE]
-            await self._publish([catalog_message(entry) for entry in some])
+            audit = [entered for entry in some if (entered := audit_message(entry))]
+            await self._publish([*(catalog_message(entry) for entry in some), *audit])
             await self._store.mark_published(some)
 
-    async def stored(self) -> Catalog | None:
-        """The catalog as it stands, in the form in which it is applied; None before the first."""
+    async def stored(self, caller: Caller) -> Catalog | None:
+        """The catalog as it stands, in the form in which it is applied, as far as it is the caller's; None before the
+        first."""
         consortium = await self._store.consortium()
-        return None if consortium is None else whole(consortium, (await self._store.entries()).values())
+        if consortium is None:
+            return None
+        return whole(consortium, within_reach(caller, (await self._store.entries()).values()))

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
-from laurel.contracts.catalog import AchievementPublished, Consortium, IssuerPublished, PartnerPublished
+from laurel.contracts.catalog import Consortium, IssuerPublished
+from laurel.contracts.catalog_index import Entry
 from laurel.contracts.envelope import derived_id
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.status import StatusChanged, StatusChangeRequested
 from laurel.contracts.topics import (
+    AUDIT,
     CATALOG,
     CREDENTIALS,
     STATUS_CHANGES,
@@ -68,7 +70,9 @@ class Rebuild:
         self._store = store
         self._progress = progress
         self._rebuilt = Rebuilt()
-        self._handlers = Handlers(store, Announcer(store, _publish_nothing, clock), Outcomes(store), addresses, clock)
+        self._handlers = Handlers(
+            store, Announcer(store, _publish_nothing, clock), _publish_nothing, Outcomes(store), addresses, clock
+        )
 
     async def run(self) -> Rebuilt:
         """Read everything once. Raises KafkaError, or what the database raises."""
@@ -77,6 +81,7 @@ class Rebuild:
         await self._each(CREDENTIALS, self._handlers.register)
         await self._each(STATUS_CHANGES, self._restore_statuses)
         await self._each(STATUS_LISTS, self._handlers.keep_list)
+        await self._each(AUDIT, self._handlers.keep_action)
         await self._restore_requests()
         if not self._rebuilt.incomplete:
             await self._store.note_histories_published()
@@ -104,7 +109,7 @@ class Rebuild:
         entries = {}
         for record in records:
             read = read_event(record)
-            if read is not None and isinstance(read[1], IssuerPublished | AchievementPublished | PartnerPublished):
+            if read is not None and isinstance(read[1], Entry):
                 entry = restored_entry(read[0], read[1])
                 entries[entry.key] = entry
                 if isinstance(read[1], IssuerPublished):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from laurel.contracts.audit import AdminActionRecorded
 from laurel.contracts.base import Contract, CredentialId, Digest, Moment, Slug
 from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.errors import Code, Rejected
@@ -63,12 +64,15 @@ class Refused(Contract):
 class StoredRequest(Contract):
     """A status request from its acceptance on. `digest` is of the event's body.
 
-    `partner` is who signed it; it is None for what the registry's own API accepted.
+    `partner` is who signed it; it is None for what the registry's own API accepted, with `operator` as the audit names
+    who asked.
     """
 
     id: str
     partner: Slug | None = None
     credential: CredentialId
+    operator: Slug | None = None
+    trace: str | None = None
     digest: Digest
     accepted_at: Moment
     applied: Applied | None = None
@@ -78,3 +82,11 @@ class StoredRequest(Contract):
     def decided(self) -> bool:
         """Whether there is an outcome."""
         return self.applied is not None or self.refused is not None
+
+
+class StoredAction(AdminActionRecorded):
+    """An entry of the audit, with its event's id, the service that made it, and its place on the topic."""
+
+    id: str
+    service: str
+    place: int

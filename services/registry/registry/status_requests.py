@@ -11,6 +11,7 @@ from pydantic import Field
 
 from laurel.contracts.base import Contract, CredentialId, Line
 from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.operators import Caller
 from laurel.contracts.status import Action, StatusChangeRequested
 from laurel.contracts.topics import STATUS_REQUESTS, message
 from laurel.runtime import telemetry
@@ -45,14 +46,17 @@ class StatusRequests:
     clock: Clock
     wait_seconds: float = WAIT_SECONDS
 
-    async def decided(self, body: StatusRequestBody) -> StoredRequest:
-        """The request with its outcome, if there is one in time. Raises Rejected(REQUEST_ID_REUSED)."""
-        request = await self._accepted(body)
+    async def decided(self, body: StatusRequestBody, caller: Caller) -> StoredRequest:
+        """The request with its outcome, if there is one in time. Raises Rejected(REQUEST_ID_REUSED).
+
+        That the caller may make it has been checked.
+        """
+        request = await self._accepted(body, caller)
         if request.decided:
             return request
         return await self.outcomes.wait(request.id, self.wait_seconds) or request
 
-    async def _accepted(self, body: StatusRequestBody) -> StoredRequest:
+    async def _accepted(self, body: StatusRequestBody, caller: Caller) -> StoredRequest:
         """The request as stored, after it was published; one that comes again keeps the time of its first coming."""
         request_id = body.request_id or str(uuid4())
         held = await self.store.request(request_id)
@@ -65,13 +69,14 @@ class StatusRequests:
             outgoing = message(STATUS_REQUESTS, wish, key=body.credential, event_id=request_id, source=SOURCE,
                                time=accepted_at, subject=body.credential)  # fmt: skip
             digest = sha256(outgoing.event.data).hexdigest()
-            offered = StoredRequest(id=request_id, credential=body.credential, digest=digest, accepted_at=accepted_at)
+            offered = StoredRequest(id=request_id, credential=body.credential, digest=digest, accepted_at=accepted_at,
+                                    operator=caller.id, trace=telemetry.current_trace_id())  # fmt: skip
             held = held or await self.store.accept(offered)
             if held.accepted_at != accepted_at:  # the same call came in twice at once, and the other was first
-                return await self._accepted(body.model_copy(update={"request_id": request_id}))
-            if held.digest != digest or held.partner is not None:
-                raise Rejected(Code.REQUEST_ID_REUSED, "/requestId", "This requestId came before with other content: "
-                               "use a new one.")  # fmt: skip
+                return await self._accepted(body.model_copy(update={"request_id": request_id}), caller)
+            if held.digest != digest or held.partner is not None or held.operator not in (None, caller.id):
+                raise Rejected(Code.REQUEST_ID_REUSED, "/requestId", "This requestId came before with other content, "
+                               "or from somebody else: use a new one.")  # fmt: skip
             if not held.decided:
                 await self.publish([outgoing])
         return held

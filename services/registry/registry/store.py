@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 
 from laurel.contracts.base import Contract
 from laurel.contracts.catalog import AchievementPublished, Consortium, IssuerPublished, PartnerPublished
+from laurel.contracts.operators import OperatorPublished
 from laurel.runtime.mongo import BulkWriteError, Collection, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
 from registry.catalog import Kind, StoredEntry, entry_key
-from registry.rows import StoredCredential, StoredList, StoredRequest
+from registry.rows import StoredAction, StoredCredential, StoredList, StoredRequest
 
 Stored = TypeVar("Stored", bound=Contract)
 Row = dict[str, Any]
 _IDS_AT_ONCE = 100  # longer lists of ids make the embedded database slow
 _CONSORTIUM = "consortium"
+_UNTIL_PUBLISHED = {"publishedVersion", "appliedBy", "trace"}
 _HISTORIES = "histories-published"
 
 
@@ -29,13 +31,14 @@ class Overtaken(Exception):  # noqa: N818 - names what happened
 
 
 class Store:
-    """The registry's collections: catalog, credentials, status_requests, status_lists, notes."""
+    """The registry's collections: catalog, credentials, status_requests, status_lists, audit, notes."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._catalog = mongo.collection("catalog")
         self._credentials = mongo.collection("credentials")
         self._requests = mongo.collection("status_requests")
         self._lists = mongo.collection("status_lists")
+        self._audit = mongo.collection("audit")
         self._notes = mongo.collection("notes")
 
     async def ensure_indexes(self) -> None:
@@ -44,7 +47,9 @@ class Store:
         await self._catalog.create_index("kind")
         await self._catalog.create_index("owner", sparse=True)
         await self._catalog.create_index("kids", sparse=True)
+        await self._catalog.create_index("tokens", sparse=True)
         await self._requests.create_index("open", sparse=True)
+        await self._audit.create_index("place")
 
     # --- catalog ---
 
@@ -87,6 +92,11 @@ class Store:
         row = await self._catalog.find_one({"kids": kid})
         return None if row is None else PartnerPublished.model_validate_json(row["body"])
 
+    async def operator_of_token(self, digest: str) -> OperatorPublished | None:
+        """The operator that has, or had, a token of this SHA-256."""
+        row = await self._catalog.find_one({"tokens": digest})
+        return None if row is None else OperatorPublished.model_validate_json(row["body"])
+
     async def put_entries(self, changed: Sequence[StoredEntry]) -> None:
         """Store each entry over the version before it.
 
@@ -118,7 +128,8 @@ class Store:
             await self._catalog.bulk_write(
                 [
                     UpdateOne({"_id": entry.key, "version": entry.version},
-                              {"$set": {"publishedVersion": entry.version}})
+                              {"$set": {"publishedVersion": entry.version},
+                               "$unset": {"appliedBy": "", "trace": ""}})
                     for entry in entries
                 ],
                 ordered=False,
@@ -247,6 +258,24 @@ class Store:
         """The newest version of the list."""
         return _read(StoredList, await self._lists.find_one({"_id": list_id}))
 
+    # --- audit ---
+
+    async def enter(self, actions: Sequence[StoredAction]) -> None:
+        """Keep the entries that are new; what is there stays as it is."""
+        if not actions:
+            return
+        try:
+            await self._audit.insert_many([{"_id": each.id, **_row(each)} for each in actions], ordered=False)
+        except BulkWriteError as error:
+            if not duplicates_only(error):
+                raise
+
+    async def actions(self, wanted: Mapping[str, Any], before: int | None, limit: int) -> list[StoredAction]:
+        """The newest entries with these values, at most `limit`, of those before a place."""
+        where = {**wanted, **({} if before is None else {"place": {"$lt": before}})}
+        rows = await self._audit.find(where).sort("place", -1).limit(limit).to_list(limit)
+        return [StoredAction.model_validate(row) for row in rows[:limit]]
+
     # --- what the log has of this database ---
 
     async def histories_are_published(self) -> bool:
@@ -275,13 +304,13 @@ class Store:
             ("catalog", self._catalog, StoredEntry), ("credentials", self._credentials, StoredCredential),
             ("status-lists", self._lists, StoredList),
         ):  # fmt: skip
-            fields = {field.alias or key for key, field in model.model_fields.items()} - {"publishedVersion"}
+            fields = {field.alias or key for key, field in model.model_fields.items()} - _UNTIL_PUBLISHED
             async for row in collection.find({"_id": {"$ne": _CONSORTIUM}}):
                 yield f"{name}/{row['_id']}", {key: value for key, value in row.items() if key in fields}
 
     async def is_empty(self) -> bool:
         """Whether nothing is stored at all."""
-        collections = (self._catalog, self._credentials, self._requests, self._lists, self._notes)
+        collections = (self._catalog, self._credentials, self._requests, self._lists, self._audit, self._notes)
         return all([await each.find_one({}) is None for each in collections])
 
     async def restore_entries(self, entries: Sequence[StoredEntry]) -> None:
@@ -324,4 +353,6 @@ def _lookups(entry: StoredEntry) -> Row:
             return {"kids": [key.kid for key in partner.keys]}
         case AchievementPublished() as achievement:
             return {"owner": achievement.issuer}
+        case OperatorPublished() as operator:
+            return {"tokens": [token.sha256 for token in operator.token_hashes]}
     return {}

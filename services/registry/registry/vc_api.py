@@ -4,21 +4,19 @@ It is the same as a request through the admin API, with the same history. What i
 that a call may be repeated.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
-from fastapi.params import Depends as Dependency
 from fastapi.responses import JSONResponse
 from pydantic import StrictBool
 
 from laurel.contracts.base import Contract, CredentialId, Line
 from laurel.contracts.errors import Code, Rejected
+from laurel.contracts.operators import Right
 from laurel.contracts.status import Action, Purpose, State
 from laurel.runtime import openapi, web
-from registry.api import OUTCOMES, REFUSALS, UNREADABLE, answer, body_of
+from laurel.runtime.guard import Admission, Guard
+from registry.api import GUARDED, OUTCOMES, REFUSALS, UNREADABLE, answer, body_of
 from registry.rows import Applied, StoredCredential
 from registry.status_requests import StatusRequestBody, StatusRequests
 from registry.store import Store
@@ -46,22 +44,27 @@ class StatusUpdate(Contract):
     """Why; it is shown on the credential's public page. Not of the VC-API."""
 
 
-def routes(store: Store, changes: StatusRequests, dependencies: Sequence[Dependency]) -> APIRouter:
+def routes(store: Store, changes: StatusRequests, guard: Guard) -> APIRouter:
     """The route."""
-    router = APIRouter(tags=["VC-API"], dependencies=dependencies, responses=REFUSALS)
+    router = APIRouter(tags=["VC-API"], dependencies=GUARDED, responses=REFUSALS)
+    changing = Annotated[Admission, Depends(guard.needing(Right.STATUS, "status.change"))]
 
     @router.post("/credentials/status", summary="Set or clear a credential's status (VC-API)",
                  openapi_extra=openapi.body(StatusUpdate), responses=OUTCOMES | UNREADABLE)  # fmt: skip
-    async def update(body: Annotated[StatusUpdate, Depends(body_of(StatusUpdate))]) -> JSONResponse:
+    async def update(
+        admission: changing, body: Annotated[StatusUpdate, Depends(body_of(StatusUpdate))]
+    ) -> JSONResponse:
         held = await store.credential(body.credential_id)
         if held is None:
             raise Rejected(Code.UNKNOWN_CREDENTIAL, "/credentialId", "The registry has no such credential: check its "
                            "id.")  # fmt: skip
+        await admission.reach(held.id, held.issuer, held.achievement)
         action = action_for(body, held.state)
         if action is None:
             return _unchanged(held)
         request = await changes.decided(
-            StatusRequestBody(credential=held.id, action=action, reason=body.reason, requested_by=BY)
+            StatusRequestBody(credential=held.id, action=action, reason=body.reason, requested_by=BY),
+            admission.caller,
         )
         return answer(request)
 

@@ -34,7 +34,7 @@ def apply(
 
     catalog = read_catalog(file)
     if check:
-        counts = {name: len(getattr(catalog, name)) for name in ("issuers", "partners", "achievements")}
+        counts = {name: len(getattr(catalog, name)) for name in ("issuers", "partners", "achievements", "operators")}
         if as_json:
             output.document({"valid": True, **counts})
         else:

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -49,6 +50,9 @@ def new(
     ] = KeyTypeName.ED25519,
     secret: Annotated[bool, typer.Option("--secret", help="A random text for a service's settings.")] = False,
     api_key: Annotated[bool, typer.Option("--api-key", help="An API key for a partner, and its hash.")] = False,
+    operator_token: Annotated[
+        bool, typer.Option("--operator-token", help="A token for an operator, and its hash.")
+    ] = False,
     as_json: output.AsJson = False,
 ) -> None:
     """Make a signing key: the secret goes to a file of yours alone, the public half is printed.
@@ -63,17 +67,18 @@ def new(
       laurel keys new --out campus.key     a partner's signing key
       laurel keys new --secret             256 random bits, for LAUREL_ADMIN_TOKEN and the like
       laurel keys new --api-key            what a partner sends, and what the catalog holds
+      laurel keys new --operator-token     the same for an operator
     """
-    if sum((secret, api_key, member is not None)) > 1:
-        raise WrongUse("Give one of --member, --secret and --api-key.")
-    if key_type is not KeyTypeName.ED25519 and (secret or api_key):
+    if sum((secret, api_key, operator_token, member is not None)) > 1:
+        raise WrongUse("Give one of --member, --secret, --api-key and --operator-token.")
+    if key_type is not KeyTypeName.ED25519 and (secret or api_key or operator_token):
         raise WrongUse("--type is for signing keys: leave it out.")
     if key_type is KeyTypeName.RSA and member is not None:
         raise WrongUse("A catalog holds no RSA keys: make a member's key of Ed25519, P-256 or P-384.")
     if secret:
         _show_secret(secrets.token_urlsafe(SECRET_BYTES), out, as_json)
-    elif api_key:
-        _show_api_key(f"laurel_{secrets.token_urlsafe(SECRET_BYTES)}", out, as_json)
+    elif api_key or operator_token:
+        _show_hashed(_PARTNERS if api_key else _OPERATORS, out, as_json)
     elif member is not None:
         file = out or MEMBER_KEYS_FILE
         _show_signing_key(key_type, file, as_json, lambda secret_key: add_member_key(file, member, secret_key))
@@ -159,14 +164,30 @@ def _show_secret(text: str, out: Path | None, as_json: bool) -> None:
         output.say(f"The secret is in {out}, readable by you alone." if out else text)
 
 
-def _show_api_key(text: str, out: Path | None, as_json: bool) -> None:
+@dataclass(frozen=True)
+class _Hashed:
+    """A secret that the catalog holds as its hash: what it is called, and how the hash stands there."""
+
+    label: str
+    fact: str
+    whose: str
+    field: str
+    line: str
+
+
+_PARTNERS = _Hashed("API key", "apiKey", "partner", "apiKeyHashes", "- {}")
+_OPERATORS = _Hashed("Token", "token", "operator", "tokenHashes", "- sha256: {}")
+
+
+def _show_hashed(kind: _Hashed, out: Path | None, as_json: bool) -> None:
+    text = f"laurel_{secrets.token_urlsafe(SECRET_BYTES)}"
     digest = sha256(text.encode()).hexdigest()
     if out is not None:
         write_secret(out, text)
-    facts: dict[str, Any] = {"secretFile": str(out)} if out else {"apiKey": text}
+    facts: dict[str, Any] = {"secretFile": str(out)} if out else {kind.fact: text}
     if as_json:
         output.document(facts | {"sha256": digest})
         return
-    output.say(f"API key:  {f'in {out}, readable by you alone' if out else text}")
-    for line in ("", "In the catalog, for the partner:", "  apiKeyHashes:", f"    - {digest}"):
+    output.say(f"{kind.label + ':':9} {f'in {out}, readable by you alone' if out else text}")
+    for line in ("", f"In the catalog, for the {kind.whose}:", f"  {kind.field}:", f"    {kind.line.format(digest)}"):
         output.say(line)

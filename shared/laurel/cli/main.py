@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from laurel.cli import badge, catalog, cluster, dead_letters, keys, output, partner, reconcile, status, verify
+from laurel.cli import audit, badge, catalog, cluster, dead_letters, keys, output, partner, reconcile, status, verify
 from laurel.cli.exits import DONE, INTERRUPTED, UNEXPECTED, Stop
 
 HELP = """
@@ -37,6 +37,7 @@ app.add_typer(partner.app, name="partner")
 app.command("verify")(verify.verify)
 app.add_typer(badge.app, name="badge")
 app.add_typer(status.app, name="status")
+app.add_typer(audit.app, name="audit")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("reconcile")(reconcile.reconcile)
 app.add_typer(keys.app, name="keys")

@@ -22,7 +22,9 @@ RegistryUrl = Annotated[
 TokenFile = Annotated[
     Path | None,
     typer.Option(
-        "--token-file", metavar="FILE", help="A file with the admin token; without it, LAUREL_ADMIN_TOKEN is used."
+        "--token-file",
+        metavar="FILE",
+        help="A file with your token, or the consortium's; without it, LAUREL_ADMIN_TOKEN is used.",
     ),
 ]
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from laurel.contracts.base import Contract, Did, Digest, Email, Language, Line, Moment, Multikey, Slug, Text, Uri, Url
+from laurel.contracts.operators import Operator
 from laurel.credentials.keys import KeyType
 from laurel.credentials.open_badges.classes import ACHIEVEMENT_TYPES, TARGET_TYPES, Vocabulary
 
@@ -191,6 +192,7 @@ class Catalog(Contract):
     issuers: Annotated[tuple[Issuer, ...], Field(max_length=1000)]
     partners: Annotated[tuple[Partner, ...], Field(max_length=5000)]
     achievements: Annotated[tuple[Achievement, ...], Field(max_length=20000)]
+    operators: Annotated[tuple[Operator, ...], Field(max_length=1000)] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Catalog:
@@ -198,8 +200,11 @@ class Catalog(Contract):
             ("issuer", [entry.id for entry in self.issuers]),
             ("partner", [entry.id for entry in self.partners]),
             ("achievement", [entry.id for entry in self.achievements]),
+            ("operator", [entry.id for entry in self.operators]),
+            ("source", [source for partner in self.partners for source in set(partner.sources)]),
             ("partner key", [key.kid for partner in self.partners for key in partner.keys]),
             ("API key hash", [digest for partner in self.partners for digest in partner.api_key_hashes]),
+            ("token hash", [token.sha256 for operator in self.operators for token in operator.token_hashes]),
         ):
             doubled = next((name for name in ids if ids.count(name) > 1), None) if len(set(ids)) < len(ids) else None
             if doubled is not None:
@@ -213,4 +218,11 @@ class Catalog(Contract):
             unknown = next((name for name in partner.achievements if name not in achievements), None)
             if unknown is not None:
                 raise ValueError(f"partner {partner.id!r} names the unknown achievement {unknown!r}")
+        for operator in self.operators:
+            unknown = next((name for name in operator.members or () if name not in issuers), None)
+            if unknown is not None:
+                raise ValueError(f"operator {operator.id!r} names the unknown issuer {unknown!r}")
+            unknown = next((name for name in operator.achievements or () if name not in achievements), None)
+            if unknown is not None:
+                raise ValueError(f"operator {operator.id!r} names the unknown achievement {unknown!r}")
         return self

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from laurel.contracts.catalog import AchievementPublished, IssuerPublished, PartnerKey, PartnerPublished
+from laurel.contracts.operators import OperatorPublished
 
-Entry = IssuerPublished | PartnerPublished | AchievementPublished
+Entry = IssuerPublished | PartnerPublished | AchievementPublished | OperatorPublished
 
 
 class CatalogIndex:
-    """Members, partners and achievements by id."""
+    """Members, partners, achievements and operators by id."""
 
     def __init__(self) -> None:
         self.issuers: dict[str, IssuerPublished] = {}
         self.partners: dict[str, PartnerPublished] = {}
         self.achievements: dict[str, AchievementPublished] = {}
+        self.operators: dict[str, OperatorPublished] = {}
 
     def add(self, entry: Entry) -> None:
         """Take in an entry, unless a newer version of it is held."""
@@ -27,6 +29,9 @@ class CatalogIndex:
             case AchievementPublished():
                 if _newer(entry, self.achievements.get(entry.id)):
                     self.achievements[entry.id] = entry
+            case OperatorPublished():
+                if _newer(entry, self.operators.get(entry.id)):
+                    self.operators[entry.id] = entry
 
     def issuer_of_did(self, did: str) -> IssuerPublished | None:
         """The member with this DID."""
@@ -46,6 +51,11 @@ class CatalogIndex:
         An API key has 256 random bits, so looking its hash up reveals nothing that comparing would hide.
         """
         return next((each for each in self.partners.values() if digest in each.api_key_hashes), None)
+
+    def operator_of_token(self, digest: str) -> OperatorPublished | None:
+        """The operator that has, or had, a token of this SHA-256; see `partner_of_api_key` on looking it up."""
+        return next((each for each in self.operators.values()
+                     if any(token.sha256 == digest for token in each.token_hashes)), None)  # fmt: skip
 
 
 def _newer(offered: Entry, held: Entry | None) -> bool:

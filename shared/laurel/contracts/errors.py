@@ -47,6 +47,7 @@ class Code(StrEnum):
     NOT_THE_ISSUER = "LRL-3008"
     CREDENTIAL_ID_REUSED = "LRL-3009"
     TOO_BUSY = "LRL-3010"
+    FORBIDDEN = "LRL-3011"
 
     UNEXPECTED_FAILURE = "LRL-4001"
     CREDENTIAL_CONFLICT = "LRL-4002"
@@ -88,6 +89,7 @@ _MEANINGS = {
     Code.NOT_THE_ISSUER: "The credential's issuer is no member that this Laurel issues for.",
     Code.CREDENTIAL_ID_REUSED: "A credential with this id was issued before with other content.",
     Code.TOO_BUSY: "The service has more requests in hand than it takes at once.",
+    Code.FORBIDDEN: "The token is known, and its operator lacks the right to do this.",
     Code.UNEXPECTED_FAILURE: "Handling the record failed for a reason nobody foresaw.",
     Code.CREDENTIAL_CONFLICT: "A credential with this id is registered with other content.",
     Code.PROOF_REFUSED: "A credential or list from the issuer did not verify against the catalog.",

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 from zlib import crc32
 
-from laurel.contracts import catalog, completions, credentials, operations, status
+from laurel.contracts import audit, catalog, completions, credentials, operations, operators, status
 from laurel.contracts.base import Contract
 from laurel.contracts.envelope import Envelope
 
@@ -79,10 +79,10 @@ def _events(**contracts: type[Contract]) -> Mapping[str, type[Contract]]:
 
 
 CATALOG = Topic(
-    "catalog.v1", "Members, partners and achievements, each in full.", "kind and id, such as issuer/north", 1,
+    "catalog.v1", "Members, partners, achievements, operators, each in full.", "kind and id, such as issuer/north", 1,
     ("registry",), ("issuer", "verifier", "notifier"),
     _events(issuer__published=catalog.IssuerPublished, partner__published=catalog.PartnerPublished,
-            achievement__published=catalog.AchievementPublished),
+            achievement__published=catalog.AchievementPublished, operator__published=operators.OperatorPublished),
 )  # fmt: skip
 COMPLETIONS = Topic(
     "completions.v1", "What partners report. Carries names and e-mail addresses.", "the partner's learner reference", 6,
@@ -132,9 +132,14 @@ DEAD_LETTERS = Topic(
     ("issuer", "registry", "notifier"), ("operators",),
     _events(dead_letter__recorded=operations.DeadLetter), timedelta(days=30),
 )  # fmt: skip
+AUDIT = Topic(
+    "audit.v1", "What operators did, or were refused.", "the operator's id", 1,
+    ("issuer", "registry", "notifier"), ("registry",),
+    _events(admin__action__recorded=audit.AdminActionRecorded), timedelta(days=1830),
+)  # fmt: skip
 
 TOPICS: tuple[Topic, ...] = (
     CATALOG, COMPLETIONS, REJECTED_COMPLETIONS, CREDENTIALS, RECIPIENTS, STATUS_REQUESTS, STATUS_CHANGES,
-    STATUS_LISTS, VERIFICATIONS, DELIVERIES, DEAD_LETTERS,
+    STATUS_LISTS, VERIFICATIONS, DELIVERIES, DEAD_LETTERS, AUDIT,
 )  # fmt: skip
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from laurel.contracts.catalog import AchievementPublished, IssuerPublished, PartnerPublished
-from laurel.contracts.catalog_index import CatalogIndex
+import asyncio
+
+from laurel.contracts.catalog_index import CatalogIndex, Entry
+from laurel.contracts.operators import OperatorPublished
 from laurel.contracts.topics import CATALOG
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import TableReader
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
+
+LOOK_SECONDS = 20.0
 
 
 class CatalogView(CatalogIndex):
@@ -20,9 +24,23 @@ class CatalogView(CatalogIndex):
         self.start = self._reader.start
         self.stop = self._reader.stop
         self.catch_up = self._reader.catch_up
+        self._looking = asyncio.Lock()  # strangers with wrong tokens wait for each other, not for the broker
 
     def apply(self, record: Record) -> None:
         """Take in one record of the topic. Raises Poison when it does not have its contract's form."""
         read = read_event(record)
-        if read is not None and isinstance(read[1], IssuerPublished | PartnerPublished | AchievementPublished):
+        if read is not None and isinstance(read[1], Entry):
             self.add(read[1])
+
+    async def find_operator(self, digest: str) -> OperatorPublished | None:
+        """The operator of a token, after taking in what the registry has just published where it is not known.
+
+        Raises:
+            KafkaError, TimeoutError: the broker does not answer.
+        """
+        found = self.operator_of_token(digest)
+        if found is None:
+            async with self._looking, asyncio.timeout(LOOK_SECONDS):
+                await self.catch_up()
+            found = self.operator_of_token(digest)
+        return found

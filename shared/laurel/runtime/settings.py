@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from laurel.contracts.base import Digest
+
 EXIT_BAD_SETTINGS = 2
 PREFIX = "LAUREL_"
 Loaded = TypeVar("Loaded", bound=BaseSettings)
@@ -96,6 +98,7 @@ def _password_file(path: Path) -> Path:
 
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
+KeyHashes = Annotated[tuple[Digest, ...], Field(max_length=2)]
 
 
 class KafkaSettings(BaseSettings):
@@ -175,6 +178,18 @@ class MongoSettings(BaseSettings):
     mongo_url: Annotated[SecretStr, AfterValidator(_mongo_url)]
     mongo_driver: Literal["motor", "pymongo"] = "motor"
     mongo_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")]
+
+
+class AdminSettings(BaseSettings):
+    """The consortium's own key, which may do everything: as it is, or as its SHA-256.
+
+    Two hashes may be given, or a key and a hash, so that a key can be changed while several instances run.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    admin_token: Secret | None = None
+    admin_token_hashes: KeyHashes = ()
 
 
 class ServiceSettings(KafkaSettings):

@@ -99,6 +99,18 @@ def current_carrier() -> dict[str, str]:
     return carrier
 
 
+def current_trace_id() -> str | None:
+    """The running span's trace id, in hexadecimal; None where there is no span."""
+    context = trace.get_current_span().get_span_context()
+    return format(context.trace_id, "032x") if context.is_valid else None
+
+
+def trace_id_of(carrier: Mapping[str, str]) -> str | None:
+    """The trace id of a context that came from outside, in hexadecimal; None where it has none."""
+    context = trace.get_current_span(_context(carrier)).get_span_context()
+    return format(context.trace_id, "032x") if context.is_valid else None
+
+
 @contextmanager
 def batch_span(name: str, records: Sequence[Record]) -> Iterator[Span]:
     """One span for a batch, linked to the context of each record in it."""

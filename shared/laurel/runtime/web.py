@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from typing import Any
 
 import structlog
@@ -17,7 +15,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from opentelemetry import trace
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,6 +42,7 @@ _STATUS = {
     Code.EVENT_ID_REUSED: 409,
     Code.CREDENTIAL_ID_REUSED: 409,
     Code.STATUS_NOT_YOURS: 403,
+    Code.FORBIDDEN: 403,
     Code.SOURCE_NOT_REGISTERED: 403,
     Code.ACHIEVEMENT_NOT_ALLOWED: 403,
     Code.TOO_BUSY: 429,
@@ -225,13 +223,6 @@ def bearer_of(request: Request) -> str:
     if scheme.lower() != "bearer" or not token.strip() or len(token) > 512:
         raise Rejected(Code.UNAUTHORIZED, "", "Send a key as the header Authorization: Bearer KEY.")
     return token.strip()
-
-
-def require_token(request: Request, expected: SecretStr) -> None:
-    """Raises Rejected(UNAUTHORIZED) unless the request bears the expected token; compared in constant time."""
-    given = sha256(bearer_of(request).encode()).digest()
-    if not hmac.compare_digest(given, sha256(expected.get_secret_value().encode()).digest()):
-        raise Rejected(Code.UNAUTHORIZED, "", "The token is wrong.")
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
