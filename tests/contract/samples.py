@@ -142,8 +142,8 @@ def _catalog() -> list[Message]:
     }
     desk = OperatorPublished(
         id="north-desk", name="Member north, registrar's desk", rights=(Right.STATUS, Right.ISSUE), members=("north",),
-        achievements=("first-aid",), token_hashes=(TokenHash(sha256="5e" * 32, until=EPOCH), TokenHash(sha256="a7" * 32)),
-        version=1,
+        achievements=("first-aid",), version=1,
+        token_hashes=(TokenHash(sha256="5e" * 32, until=EPOCH), TokenHash(sha256="a7" * 32)),
     )  # fmt: skip
     chosen["operator"] = desk
     return [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-from laurel.runtime.settings import AdminSettings, MongoSettings, ServiceSettings
+from laurel.runtime.settings import AdminSettings, MongoSettings, Secret, ServiceSettings
 
 
 class RegistrySettings(ServiceSettings, MongoSettings, AdminSettings):
@@ -18,10 +19,12 @@ class RegistrySettings(ServiceSettings, MongoSettings, AdminSettings):
 
     mongo_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "laurel_registry"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8010
+    admin_token: Annotated[Secret | None, Field(validate_default=True)] = None
     heartbeat_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
 
-    @model_validator(mode="after")
-    def _administered(self) -> RegistrySettings:
-        if self.admin_token is None and not self.admin_token_hashes:
-            raise ValueError("LAUREL_ADMIN_TOKEN or LAUREL_ADMIN_TOKEN_HASHES must be set: set one of them")
-        return self
+    @field_validator("admin_token")
+    @classmethod
+    def _administered(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if token is None and info.data.get("admin_token_hashes") == ():
+            raise PydanticCustomError("missing", "Field required")
+        return token

@@ -188,8 +188,8 @@ class AdminSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    admin_token: Secret | None = None
     admin_token_hashes: KeyHashes = ()
+    admin_token: Secret | None = None
 
 
 class ServiceSettings(KafkaSettings):

@@ -277,7 +277,7 @@ async def test_each_refusal_has_its_status_and_a_problem_document(builds: dict[s
             assert (await registry.post("/credentials/status", json=update)).status_code == 401
 
 
-async def test_without_a_token_there_is_no_such_call_and_with_the_open_setting_none_is_needed(
+async def test_without_a_token_nobody_is_let_in_and_with_the_open_setting_none_is_needed(
     kafka_settings: KafkaSettings, database: EmbeddedDatabase, database_name: str, mailbox: Mailbox, world: World,
     tmp_path: Path, builds: dict[str, Any], capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -286,7 +286,7 @@ async def test_without_a_token_there_is_no_such_call_and_with_the_open_setting_n
         "mongo_database": f"{database_name}-open", "master_key": "a-master-key-for-tests-0123456789abcdefgh",
         "signing_keys_file": tmp_path / "signing-keys.json",
     }  # fmt: skip
-    for is_open, status in ((False, 404), (True, 503)):
+    for is_open, status in ((False, 401), (True, 503)):
         app = build(IssuerSettings(**common, vc_api_open=is_open))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://issuer") as client:
             answer = await client.post("/credentials/issue", json={"credential": wish(world)})

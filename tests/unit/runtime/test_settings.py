@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from issuer.config import IssuerSettings
+from laurel.runtime.guard import key_hashes
 from laurel.runtime.settings import EXIT_BAD_SETTINGS, KafkaSettings, MongoSettings, ServiceSettings, is_loopback, load
 from notifier.config import NotifierSettings
 from registry.config import RegistrySettings
@@ -25,7 +27,7 @@ GOOD: dict[str, dict[str, str]] = {
     "registry": SHARED | MONGO | {"LAUREL_ADMIN_TOKEN": SECRET},
     "verifier": SHARED,
     "notifier": SHARED | MONGO | {
-        "LAUREL_ADMIN_TOKEN": SECRET, "LAUREL_SMTP_HOST": "mail.example.org", "LAUREL_MAIL_FROM": "a@example.org",
+        "LAUREL_SMTP_HOST": "mail.example.org", "LAUREL_MAIL_FROM": "a@example.org",
     },
 }  # fmt: skip
 CLASSES: dict[str, type[ServiceSettings]] = {
@@ -51,6 +53,12 @@ UNSAFE: list[tuple[str, str, str]] = [
     )),
     *((service, f"LAUREL_ADMIN_TOKEN={weak}", "at least 32 random characters") for service in ("registry", "notifier")
       for weak in ("", "short", "a" * 64, "abcabcabc" * 5)),
+    *((service, f"{name}={wrong}", says) for service, name in (
+        ("registry", "LAUREL_ADMIN_TOKEN_HASHES"), ("notifier", "LAUREL_ADMIN_TOKEN_HASHES"),
+        ("issuer", "LAUREL_VC_API_TOKEN_HASHES"))
+      for wrong, says in (("5e5e5e5e", "must be a JSON list"), (f'["{"5e" * 31}"]', "cannot be used"),
+                          (str(["5e" * 32] * 3).replace("'", '"'), "at most 2 items"))),
+    ("issuer", "LAUREL_VC_API_TOKEN=changeme", "at least 32 random characters"),
     ("issuer", "LAUREL_MASTER_KEY=changeme", "at least 32 random characters"),
     ("issuer", "LAUREL_SIGNING_KEYS_FILE=/nowhere/keys", "does not exist"),
     ("issuer", "LAUREL_SIGNING_KEYS_FILE=<public>", "chmod 600 it"),
@@ -118,6 +126,17 @@ def test_a_missing_setting_is_named(
 ) -> None:
     rest = {name: value for name, value in given(GOOD[service], paths).items() if name != variable}
     assert told(service, rest, capsys) == [f"{variable} is not set: set this environment variable."]
+
+
+def test_the_consortiums_key_may_be_given_as_its_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (GOOD["registry"] | {"LAUREL_ADMIN_TOKEN_HASHES": f'["{"5e" * 32}"]'}).items():
+        monkeypatch.setenv(name, value)
+    both = RegistrySettings()
+    monkeypatch.delenv("LAUREL_ADMIN_TOKEN")
+    alone = RegistrySettings()
+    own = sha256(SECRET.encode()).hexdigest()
+    assert key_hashes(both.admin_token, both.admin_token_hashes) == (own, "5e" * 32)
+    assert key_hashes(alone.admin_token, alone.admin_token_hashes) == ("5e" * 32,)
 
 
 @pytest.mark.parametrize(("service", "setting", "says"), UNSAFE)
