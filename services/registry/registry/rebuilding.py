@@ -38,6 +38,7 @@ from registry.domain import SOURCE, authorised_partner
 from registry.handlers import Handlers
 from registry.outcomes import Outcomes
 from registry.restoring import restored, restored_request
+from registry.rows import StoredCredential
 from registry.store import Store
 
 SERVICE = "registry"
@@ -120,27 +121,18 @@ class Rebuild:
         newest: dict[str, StatusChanged] = {}
         for record in records:
             read = read_event(record)
-            if read is None or not isinstance(read[1], StatusChanged):
+            if read is None or not isinstance(read[1], StatusChanged) or read[1].version == 1:
                 continue
             change = read[1]
-            if change.version > 1 and change.version >= newest.get(change.credential, change).version:
+            if _says_more(change, newest.get(change.credential)):
                 newest[change.credential] = change
         held = await self._store.credentials(newest)
-        rows, incomplete = [], []
+        await self._store.restore_statuses([_restored(held.get(id_), change) for id_, change in newest.items()])
         for id_, change in newest.items():
-            if id_ not in held:
-                raise Poison(Code.UNKNOWN_CREDENTIAL, f"There is a status of {id_}, which is not registered.")
-            if change.version <= held[id_].version:
-                continue
-            try:
-                first = held[id_].model_copy(update={"history": held[id_].history[:1]})
-                rows.append(restored(first, change))
-            except Rejected as refusal:
-                raise Poison(refusal.code, refusal.detail) from None
-            if change.history is None:
-                incomplete.append(id_)
-        await self._store.restore_statuses(rows)
-        self._rebuilt.incomplete.extend(incomplete)
+            if change.history is None and held[id_].version < change.version:
+                self._rebuilt.incomplete.append(id_)
+            elif change.history is not None and id_ in self._rebuilt.incomplete:
+                self._rebuilt.incomplete.remove(id_)
 
     async def _restore_requests(self) -> None:
         passed = await committed(self._kafka, SERVICE, STATUS_REQUESTS)
@@ -172,6 +164,25 @@ class Rebuild:
     def _count(self, topic: Topic, number: int) -> None:
         self._rebuilt.records[topic.name] = self._rebuilt.records.get(topic.name, 0) + number
         self._progress(topic.name, self._rebuilt.records[topic.name])
+
+
+def _says_more(change: StatusChanged, before: StatusChanged | None) -> bool:
+    """An earlier version of Laurel may have published the same version of a status without its history."""
+    if before is None:
+        return True
+    return (change.version, change.history is not None) >= (before.version, before.history is not None)
+
+
+def _restored(held: StoredCredential | None, change: StatusChanged) -> StoredCredential:
+    """The credential with this status, or as it is where that says no more. Raises Poison."""
+    if held is None:
+        raise Poison(Code.UNKNOWN_CREDENTIAL, f"There is a status of {change.credential}, which is not registered.")
+    if change.version < held.version or (change.version == held.version and change.history is None):
+        return held
+    try:
+        return restored(held.model_copy(update={"history": held.history[:1]}), change)
+    except Rejected as refusal:
+        raise Poison(refusal.code, refusal.detail) from None
 
 
 async def _publish_nothing(_: Sequence[Message]) -> None:

@@ -324,7 +324,7 @@ class Store:
             await self._credentials.bulk_write(
                 [
                     UpdateOne(
-                        {"_id": each.id, "version": {"$lt": each.version}},
+                        {"_id": each.id, "version": {"$lte": each.version}},
                         {"$set": {"state": each.state.value, "version": each.version,
                                   "history": [_row(entry) for entry in each.history]}},
                     )

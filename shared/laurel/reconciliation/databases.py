@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from hashlib import sha256
+from sys import intern
 from typing import Any
 
 import orjson
@@ -93,7 +94,7 @@ async def read_notifier(mongo: Mongo, facts: Facts, progress: Progress) -> None:
     def delivery(row: Row) -> None:
         attempts = row["attempts"]
         facts.deliveries[row["_id"]] = Delivery(
-            row["credential"], Occasion(row["occasion"]), row["state"], row.get("due_at"), row["unreported"],
+            intern(row["credential"]), Occasion(row["occasion"]), row["state"], row.get("due_at"), row["unreported"],
             tuple(each["outcome"] for each in attempts), attempts[-1]["ended_at"] if attempts else None,
         )  # fmt: skip
 
@@ -107,7 +108,8 @@ async def _each(
     what = f"{mongo.database.name}.{collection}"
     async for row in mongo.collection(collection).find({}, dict.fromkeys(without, 0) or None):
         try:
-            take(row)
+            # The same ids come from several places, and are held once.
+            take(row | {"_id": intern(str(row["_id"]))})
         except _BROKEN:
             facts.broken_rows.add(f"{what}/{row['_id']}")
         progress(what)
@@ -116,7 +118,8 @@ async def _each(
 def _filing(row: Row, position: Row, issued_at: str | None = None) -> Filing:
     created = row.get("created")
     at = utc_text(created) if isinstance(created, datetime) else issued_at
+    achievement, partner = row.get("achievement"), row.get("partner")
     return Filing(
-        row["issuer"], row.get("achievement"), row.get("partner"), Position(position["family"], position["index"]),
-        at or "",
+        intern(row["issuer"]), achievement and intern(achievement), partner and intern(partner),
+        Position(intern(position["family"]), position["index"]), at or "",
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """What reconciling looks at: small facts about every record and row, without documents and without personal data.
 
-They are read in an order that makes most comparisons exact while services work (see `collecting`). About 2 kB a
-completion that became a credential are held at once.
+They are read in an order that makes most comparisons exact while services work (see `collecting`). They are held at
+once, since topics and databases have different orders: 100,000 completions take about 350 MB.
 """
 
 from __future__ import annotations

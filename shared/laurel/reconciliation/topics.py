@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
+from sys import intern
 
 import orjson
 
@@ -106,7 +107,7 @@ class _Reading:
         digest, place = document_digest(body.credential), Place(record.partition, record.offset)
         before = self._facts.issued.get(body.id)
         if before is None:
-            self._facts.issued[body.id] = Issued((place,), digest, filing)
+            self._facts.issued[intern(body.id)] = Issued((place,), digest, filing)
         else:
             differing = before.differing or (before.digest, before.filing) != (digest, filing)
             self._facts.issued[body.id] = before._replace(places=(*before.places, place), differing=differing)
@@ -125,7 +126,7 @@ class _Reading:
         if before is not None and before.version > body.version:
             return
         history = orjson.loads(event.data).get("history")
-        self._facts.statuses[body.credential] = Status(
+        self._facts.statuses[intern(body.credential)] = Status(
             # Repeats of a version do not make it newer: it is handled once the first of them is.
             before.place if before is not None and before.version == body.version
             else Place(record.partition, record.offset),
