@@ -142,7 +142,7 @@ async def test_what_was_published_without_its_history_is_incomplete_until_it_is_
     async def change(store: Store) -> None:
         before = await store.credential(held.credential)
         assert before is not None
-        await store.advance(before, changed_by(before, request, Action.REVOKE))
+        await store.advance([(before, changed_by(before, request, Action.REVOKE))])
 
     await in_store(registry.settings, registry.settings.mongo_database, change)
     old = held.model_copy(update={"state": State.REVOKED, "version": 2, "reason": "a mistake"})
