@@ -13,9 +13,9 @@ import typer
 from laurel.cli import output
 from laurel.cli.exits import Refused, WrongUse
 from laurel.cli.kafka import Bootstrap, configure, kafka_settings
-from laurel.contracts.access import ADMIN, OPERATOR, SERVICES, Grant, grants, service_user
 
 if TYPE_CHECKING:
+    from laurel.contracts.access import Grant
     from laurel.runtime.kafka.access import Changes
     from laurel.runtime.settings import KafkaSettings
 
@@ -24,7 +24,6 @@ T = TypeVar("T")
 _PASSWORD_LIMIT = 1024
 _WEAKEST_PASSWORD = 16
 _PARTNER_USER = re.compile(r"partner-[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_USERS = (ADMIN, OPERATOR, *(service_user(name) for name in SERVICES))
 
 app = typer.Typer(
     help="Make Kafka's topics, rules and users. Connect as its super user: LAUREL_KAFKA_USERNAME and its neighbours.",
@@ -44,7 +43,7 @@ def acls(file: CatalogFile, as_json: output.AsJson = False) -> None:
     Example:
       laurel kafka acls catalog.yaml
     """
-    wanted = sorted(grants(_partners(file)))
+    wanted = sorted(_wanted(file))
     if as_json:
         output.document({"rules": [_as_fact(each) for each in wanted]})
         return
@@ -69,7 +68,7 @@ def apply(
     Example:
       laurel kafka apply catalog.yaml --bootstrap kafka.example.org:9094
     """
-    wanted = grants(_partners(file))
+    wanted = _wanted(file)
     configure("kafka-cli")
     made, changes = _run(_apply(kafka_settings(bootstrap), wanted, dry_run=dry_run), bootstrap)
     added, withdrawn = ([str(each) for each in rules] for rules in (changes.missing, changes.surplus))
@@ -103,10 +102,9 @@ def user(
     """
     from laurel.runtime.kafka import remove_user, set_password  # noqa: PLC0415 - takes long to load
 
-    if name not in _USERS and not _PARTNER_USER.fullmatch(name):
-        raise WrongUse(
-            f"{name!r} is nobody in Laurel: give one of {', '.join(_USERS)}, or partner- and a partner's id."
-        )
+    known = _users()
+    if name not in known and not _PARTNER_USER.fullmatch(name):
+        raise WrongUse(f"{name!r} is nobody in Laurel: give one of {', '.join(known)}, or partner- and a partner's id.")
     if remove == (password_file is not None):
         raise WrongUse("Give either --password-file or --remove.")
     configure("kafka-cli")
@@ -135,10 +133,17 @@ async def _apply(
     return made, changes
 
 
-def _partners(file: Path) -> list[str]:
-    from laurel.cli.catalog_file import read_catalog  # noqa: PLC0415
+def _wanted(file: Path) -> frozenset[Grant]:
+    from laurel.cli.catalog_file import read_catalog  # noqa: PLC0415 - take long to load
+    from laurel.contracts.access import grants  # noqa: PLC0415
 
-    return [each.id for each in read_catalog(file).partners]
+    return grants(each.id for each in read_catalog(file).partners)
+
+
+def _users() -> tuple[str, ...]:
+    from laurel.contracts.access import ADMIN, OPERATOR, SERVICES, service_user  # noqa: PLC0415
+
+    return ADMIN, OPERATOR, *(service_user(name) for name in SERVICES)
 
 
 def _password(file: Path) -> str:

@@ -107,7 +107,7 @@ def replay(
     compacted topic when a newer one with its key has come, because it would stand in the newer one's place.
 
     \b
-    Examples:
+    Example:
       laurel dead-letters replay 3f9c 81d0 --yes
       laurel dead-letters replay --service registry --code LRL-4002 --since 2h --preview
     """
