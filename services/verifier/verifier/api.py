@@ -36,6 +36,7 @@ CREDENTIALS = "/credentials/verify"
 PRESENTATIONS = "/presentations/verify"
 _MOST_WAITING = 200
 _OPTION_LIMIT = 500
+_OPTIONS = ("domain", "challenge", "recipient")
 
 T = TypeVar("T")
 
@@ -154,9 +155,9 @@ def _asked(body: bytes, name: str) -> tuple[Any, Expected]:
 def _expected(options: Any) -> Expected:
     if not isinstance(options, dict):
         raise Rejected(Code.INVALID_BODY, "/options", "The field options must be an object, or be left out.")
-    for name in ("domain", "challenge"):
+    for name in _OPTIONS:
         value = options.get(name)
         if value is not None and not (isinstance(value, str) and 0 < len(value) <= _OPTION_LIMIT):
             detail = f"The option {name} must be a string of at most {_OPTION_LIMIT} characters, or be left out."
             raise Rejected(Code.INVALID_BODY, f"/options/{name}", detail)
-    return Expected(options.get("domain"), options.get("challenge"))
+    return Expected(**{name: options.get(name) for name in _OPTIONS})

@@ -79,8 +79,9 @@ def body(name: str) -> dict[str, Any]:
             name: {"type": ["object", "string"], "description": document},
             "options": {
                 "type": "object",
-                "description": "What the proof must be bound to. Every check is always made.",
-                "properties": {"domain": option, "challenge": option},
+                "description": "What the proof must be bound to, and the e-mail address of whom a credential must be"
+                " about. Every check is always made.",
+                "properties": {"domain": option, "challenge": option, "recipient": option},
             },
         },
     }

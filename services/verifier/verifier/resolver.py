@@ -58,7 +58,7 @@ class Resolver:
         sources = ViewSources(self._view, self._addresses, None, stale, self._foreign(now))
 
         async def verify_one(credential: Any) -> Verification:
-            return await self.verify(credential, now)
+            return await self.verify(credential, now, expected.in_presentation)
 
         return await verify_presentation(given, sources, now, expected, verify_one)
 

@@ -43,6 +43,9 @@ def verify(
     ] = False,
     domain: Annotated[str | None, typer.Option(help="The domain that the proof must be made for.")] = None,
     challenge: Annotated[str | None, typer.Option(help="The challenge that the proof must answer.")] = None,
+    recipient: Annotated[
+        str | None, typer.Option(metavar="EMAIL", help="The address of the person it must have been awarded to.")
+    ] = None,
     as_json: output.AsJson = False,
 ) -> None:
     """Verify a credential step by step: form, key, issuer, proof, dates, status, and what makes it an Open Badge.
@@ -53,11 +56,12 @@ def verify(
     \b
     Example:
       laurel verify badge.json
-      laurel verify https://badges.example.org/credentials/4xT9
+      laurel verify https://badges.example.org/credentials/4xT9 --recipient ana@learner.example.org
       curl -s https://badges.example.org/credentials/4xT9 | laurel verify -
     """
     text = _read(credential, allow_local)
-    options = {name: each for name, each in (("domain", domain), ("challenge", challenge)) if each is not None}
+    given = {"domain": domain, "challenge": challenge, "recipient": recipient}
+    options = {name: each for name, each in given.items() if each is not None}
     report = asyncio.run(_verify(text, allow_local, options)) if verifier is None else _ask(verifier, text, options)
     if as_json:
         output.document(report)
@@ -133,7 +137,7 @@ async def _verify(text: bytes, allow_local: bool, options: dict[str, str]) -> di
     sources = WebSources(DocumentCache(egress.fetch, lambda: now).get, now, over_http=is_loopback)
 
     async def verified(document: Any) -> Verification:
-        return await verify_credential(document, sources, now)
+        return await verify_credential(document, sources, now, expected.in_presentation)
 
     try:
         if is_presentation(text):

@@ -13,6 +13,7 @@ from laurel.credentials.errors import CredentialError, KeyResolutionError, Unava
 from laurel.credentials.form import issuer_id, status_entries, validity
 from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.open_badges import check_profile
+from laurel.credentials.recipients import recipient_matches
 from laurel.credentials.related_resources import check_related_resources
 from laurel.credentials.report import (
     NOT_CHECKED,
@@ -64,14 +65,21 @@ class Sources(Protocol):
 
 @dataclass(frozen=True)
 class Expected:
-    """What the proofs must be bound to (Data Integrity 1.0 §2.1 `domain` and `challenge`), if to anything."""
+    """What whoever asks knows: what the proofs must be bound to (Data Integrity 1.0 §2.1 `domain` and `challenge`),
+    if to anything, and `recipient`, the e-mail address of whom a credential must be about, if it matters."""
 
     domain: str | None = None
     challenge: str | None = None
+    recipient: str | None = None
+
+    @property
+    def in_presentation(self) -> "Expected":
+        """What is expected of the credentials in a presentation that is itself bound to domain and challenge."""
+        return Expected(recipient=self.recipient)
 
 
 ANYBODY = Expected()
-"""Nothing is expected of the proofs: they must not be bound to anything."""
+"""The proofs must not be bound to anything, and whom a credential is about is not asked."""
 
 
 async def verify(document: Any, sources: Sources, now: datetime, expected: Expected = ANYBODY) -> Verification:
@@ -79,8 +87,8 @@ async def verify(document: Any, sources: Sources, now: datetime, expected: Expec
 
     The steps are `form`; `key`, `issuer` and `proof` for each signature (`key:2` for the second); `dates`; then one
     `status:<purpose>` for each status entry, or `status` where there is none; where the credential gives cause, one
-    `schema` for each that it declares, `open badge`, and one `related resource` for each that it pins. A step whose
-    ground is missing is `unknown` with the code NOT_CHECKED.
+    `schema` for each that it declares, `open badge`, and one `related resource` for each that it pins; `recipient`
+    where one is expected. A step whose ground is missing is `unknown` with the code NOT_CHECKED.
     """
     # 1. Form: what follows relies on it.
     form, secured = _form(document)
@@ -99,7 +107,9 @@ async def verify(document: Any, sources: Sources, now: datetime, expected: Expec
     statuses = await _statuses(credential, issuer, sources, authentic)
     # 5. What it declares itself to be, and what it refers to.
     further = [*_schemas(credential), *_open_badge(credential), *check_related_resources(credential)]
-    return Verification((form, *checks, dates, *statuses, *further), now)
+    # 6. Whether it is about whom the asker has before him.
+    whom = () if expected.recipient is None else (_recipient(credential, expected.recipient),)
+    return Verification((form, *checks, dates, *statuses, *further, *whom), now)
 
 
 _AFTER_FORM = ("key", "issuer", "proof", "dates", "status")
@@ -299,3 +309,10 @@ def _open_badge(credential: dict[str, Any]) -> Sequence[Step]:
     more = f" (and {len(others)} more)" if others else ""
     error = CredentialError(f"{first.detail}{more}", pointer=first.pointer, code=first.code)
     return [bad("open badge", error, Reason.malformed)]
+
+
+def _recipient(credential: dict[str, Any], address: str) -> Step:
+    if recipient_matches(credential, address):
+        return good("recipient", "The credential was awarded to the person with this e-mail address.")
+    detail = "The credential does not name this e-mail address; ask the learner for the address it was awarded under."
+    return Step("recipient", Outcome.invalid, "RECIPIENT_MISMATCH", detail, Reason.misdirected)

@@ -294,6 +294,23 @@ async def test_a_proof_for_somebody_counts_for_nobody_else(
     assert verification.outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("recipient", "outcome", "found"),
+    [
+        ("ada@example.org", "valid", {}),
+        (" Ada@Example.org", "valid", {}),
+        ("bob@example.org", "invalid", {"recipient": "meant for somebody else"}),
+        ("", "invalid", {"recipient": "meant for somebody else"}),
+    ],
+)
+async def test_it_is_about_whom_the_asker_knows(
+    signed: Document, sources: Sources, recipient: str, outcome: str, found: dict[str, str]
+) -> None:
+    verification = await verify(signed, sources, NOW, Expected(recipient=recipient))
+    assert (verification.outcome, reasons(verification)) == (outcome, found)
+    assert verification.steps[-1].name == "recipient"
+
+
 async def test_a_proof_that_is_bound_to_nothing_answers_no_challenge(signed: Document, sources: Sources) -> None:
     verification = await verify(signed, sources, NOW, Expected(challenge="xyz"))
     assert codes(verification)["proof"] == "INVALID_CHALLENGE_ERROR"
