@@ -98,7 +98,7 @@ async def test_a_rebuilt_registry_is_equal_and_takes_every_record_again_without_
             published.extend(messages)
 
         announcer = Announcer(store, keep, utc_now)
-        handlers = Handlers(store, announcer, Outcomes(store), registry.world.addresses, utc_now)
+        handlers = Handlers(store, announcer, keep, Outcomes(store), registry.world.addresses, utc_now)
         before = await contents(store)
         await handlers.register(await registry.records(CREDENTIALS))
         await handlers.keep_list(await registry.records(STATUS_LISTS))
