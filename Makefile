@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 UV := .venv/bin/uv
 
-.PHONY: help setup lock demo up compose-env test chaos bench-revocation bench-burst fuzz check fmt docs clean
+.PHONY: help setup lock demo up compose-env test chaos bench-revocation bench-bulk bench-burst fuzz check fmt docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ chaos: setup ## 10,000 completions on three brokers while everything is killed, 
 
 bench-revocation: setup ## how long until every verifier says revoked, at 200 changes a second (ARGS=--help)
 	@PYTHONPATH=tests $(PY) -m bench.revocation $(ARGS)
+
+bench-bulk: setup ## how long until a verifier has seen 10,000 suspensions, and single changes beside them (ARGS=--help)
+	@PYTHONPATH=tests $(PY) -m bench.bulk $(ARGS)
 
 bench-burst: setup ## 100,000 completions at once: memory, shedding, and status changes beside them (ARGS=--help)
 	@PYTHONPATH=tests $(PY) -m bench.burst $(ARGS)

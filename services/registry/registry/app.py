@@ -14,9 +14,11 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle, Step
 from laurel.runtime.mongo import Mongo
-from registry import audit, vc_api
+from registry import audit, bulk_api, vc_api
 from registry.announcer import Announcer, Heartbeat
 from registry.api import admin_router
+from registry.bulk import BulkChanges, BulkRunner
+from registry.bulk_store import BulkStore
 from registry.config import RegistrySettings
 from registry.domain import SOURCE
 from registry.handlers import Handlers
@@ -35,12 +37,13 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     health = Health()
     addresses = Addresses(settings.public_url)
     mongo = Mongo(settings)
-    store = Store(mongo)
+    store, bulk_store = Store(mongo), BulkStore(mongo)
     kafka = Kafka(settings, SERVICE, health, clock=clock, backoff=backoff)
     announcer = Announcer(store, kafka.publish, clock)
     outcomes = Outcomes(store)
     handlers = Handlers(store, announcer, kafka.publish, outcomes, addresses, clock)
     catalog = CatalogPublisher(store, kafka.publish, addresses, clock)
+    bulk_changes = BulkChanges(bulk_store, clock)
     heartbeat = Heartbeat(announcer, kafka.publish, clock, settings.heartbeat_seconds)
     kafka.subscribe(CREDENTIALS, handlers.register)
     kafka.subscribe(STATUS_REQUESTS, handlers.change_status)
@@ -50,23 +53,29 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     def patiently(what: str, attempt: Step) -> Step:
         return lambda: until_answered(what, attempt, health)
 
+    async def ensure_indexes() -> None:
+        await store.ensure_indexes()
+        await bulk_store.ensure_indexes()
+
     async def unpublished() -> None:
         await catalog.publish_pending()
         await handlers.announce_unfinished()
         await announcer.announce_histories()
 
     lifecycle = Lifecycle(SERVICE, health)
-    lifecycle.add("database", patiently("MongoDB", store.ensure_indexes), mongo.close)
+    lifecycle.add("database", patiently("MongoDB", ensure_indexes), mongo.close)
     lifecycle.add("broker", kafka.start, kafka.stop)
     lifecycle.add("unpublished", patiently("MongoDB or Kafka", unpublished))
     lifecycle.add("subscriptions", kafka.consume)
     lifecycle.add_loop("heartbeat", heartbeat.run)
+    lifecycle.add_loop("bulk changes", BulkRunner(bulk_changes, kafka.publish, clock).run)
 
     app = web.create_app("Laurel registry", lifecycle, body_limit=_BODY_LIMIT)
     changes = StatusRequests(store, outcomes, kafka.publish, clock)
     keys = key_hashes(settings.admin_token, settings.admin_token_hashes)
     guard = Guard(SOURCE, keys, store.operator_of_token, kafka.publish, clock, health.not_ready)
     app.include_router(admin_router(store, catalog, changes, guard))
+    app.include_router(bulk_api.routes(bulk_changes, guard))
     app.include_router(audit.routes(store, guard))
     app.include_router(vc_api.routes(store, changes, guard))
     app.include_router(PublicRecord(store, addresses, clock).router())

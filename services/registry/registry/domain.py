@@ -207,7 +207,7 @@ def changed(
     """The credential after the request. One that was applied before changes nothing.
 
     Raises:
-        Rejected: UNKNOWN_CREDENTIAL, STATUS_NOT_YOURS or TRANSITION_NOT_ALLOWED.
+        Rejected: UNKNOWN_CREDENTIAL, STATUS_NOT_YOURS, CHANGED_SINCE or TRANSITION_NOT_ALLOWED.
     """
     if credential is None:
         raise Rejected(Code.UNKNOWN_CREDENTIAL, "/credential", "The registry has no such credential: check its id.")
@@ -217,6 +217,11 @@ def changed(
         )
     if application(credential, request.id) is not None:
         return credential
+    if request.on_version not in (None, credential.version):
+        raise Rejected(
+            Code.CHANGED_SINCE, "/credential", f"The credential was changed after it was selected: its status has "
+            f"version {credential.version} and had {request.on_version}.",
+        )  # fmt: skip
     state = TRANSITIONS.get((credential.state, body.action))
     if state is None:
         final = "; a revocation is final" if credential.state is State.REVOKED else ""

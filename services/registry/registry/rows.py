@@ -65,7 +65,8 @@ class StoredRequest(Contract):
     """A status request from its acceptance on. `digest` is of the event's body.
 
     `partner` is who signed it; it is None for what the registry's own API accepted, with `operator` as the audit names
-    who asked.
+    who asked. One of a bulk change has the `batch` of it that it belongs to, and the version that the credential had
+    when it was selected: whoever changed it since has the last word.
     """
 
     id: str
@@ -77,6 +78,8 @@ class StoredRequest(Contract):
     accepted_at: Moment
     applied: Applied | None = None
     refused: Refused | None = None
+    batch: str | None = None
+    on_version: int | None = None
 
     @property
     def decided(self) -> bool:

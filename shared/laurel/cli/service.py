@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,14 @@ def call(method: str, base: str, path: str, *, token: str | None = None, body: b
     if reply.status == 401:
         raise Refused(f"{url} does not accept the token: {_detail(reply)}", **_facts(reply))
     return reply
+
+
+def login() -> str:
+    """Who calls, for the history."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "operator"
 
 
 def refusal(reply: Reply) -> Refused:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 from urllib.parse import SplitResult, quote, urlsplit
 from uuid import uuid4
@@ -10,11 +9,12 @@ from uuid import uuid4
 import orjson
 import typer
 
-from laurel.cli import output
+from laurel.cli import bulk, output
 from laurel.cli.exits import Refused, Unreachable, WrongUse
-from laurel.cli.service import RegistryUrl, TokenFile, call, refusal, token_from
+from laurel.cli.service import RegistryUrl, TokenFile, call, login, refusal, token_from
 
 app = typer.Typer(help="Revoke, suspend or reinstate a credential, or read its history.", no_args_is_help=True)
+app.add_typer(bulk.app, name="bulk")
 
 CredentialIdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The credential's id, such as https://badges.example.org/credentials/4xT9.")
@@ -102,7 +102,7 @@ def _request(
     if not _parts(credential).scheme:
         raise WrongUse("Give the credential's whole id, as it stands in the credential: https://.../credentials/...")
     body = {
-        "credential": credential, "action": action, "reason": reason, "requestedBy": by or _login(),
+        "credential": credential, "action": action, "reason": reason, "requestedBy": by or login(),
         "requestId": request_id or str(uuid4()),
     }  # fmt: skip
     try:
@@ -139,10 +139,3 @@ def _parts(credential: str) -> SplitResult:
         return urlsplit(credential)
     except ValueError:
         raise WrongUse(f"{credential!r} is not a credential's id: give https://.../credentials/...") from None
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "operator"

@@ -36,6 +36,8 @@ class Code(StrEnum):
     TRANSITION_NOT_ALLOWED = "LRL-2002"
     STATUS_NOT_YOURS = "LRL-2003"
     REQUEST_ID_REUSED = "LRL-2004"
+    CHANGED_SINCE = "LRL-2005"
+    BULK_UNFINISHED = "LRL-2006"
 
     UNAUTHORIZED = "LRL-3001"
     INVALID_BODY = "LRL-3002"
@@ -79,6 +81,8 @@ _MEANINGS = {
     Code.TRANSITION_NOT_ALLOWED: "The credential's state does not allow this change.",
     Code.STATUS_NOT_YOURS: "The caller may not change this credential's status.",
     Code.REQUEST_ID_REUSED: "A request with this id came before with other content.",
+    Code.CHANGED_SINCE: "The credential, or what a bulk change selects, is no longer as it was.",
+    Code.BULK_UNFINISHED: "The bulk status change that is referred to is not finished.",
     Code.UNAUTHORIZED: "The key or token is missing or wrong.",
     Code.INVALID_BODY: "The body is not JSON, or a field in it is missing or wrong.",
     Code.BODY_TOO_LARGE: "The body is larger than this call takes.",

@@ -16,9 +16,10 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 
-from laurel.contracts.status import Action
+from laurel.contracts.status import Action, State
 from laurel.contracts.topics import BY_NAME, CATALOG, COMPLETIONS, CREDENTIALS, STATUS_REQUESTS, Message, Topic
 from laurel.runtime.record import Record
+from registry.selection import Target, digest
 from support.crash import Life, Point, Published, Rows, Turn, dump, restore
 from support.system import ADMIN_TOKEN, VC_API_TOKEN
 from support.wishes import URN, wish
@@ -89,12 +90,24 @@ class Story:
         self._send(partner.wish(token, Action.SUSPEND), partner.wish(token, Action.REVOKE, event_id="wish-2"),
                    partner.wish(token, Action.REVOKE, event_id="wish-3", signed=False))  # fmt: skip
         await self._flow()
+        await self._ask_for_many(Action.REVOKE)
+        await self._flow()
         await self._flow(EPOCH + timedelta(days=4))
 
     async def _ask(self, credential: str, action: Action) -> None:
         body = {"credential": credential, "action": action.value, "reason": "A test says so.",
                 "requestedBy": "tester", "requestId": f"{action.value}-{len(self.steps)}"}  # fmt: skip
         await self._do("registry", f"asked to {action.value}", _calls("POST", "/admin/status-requests", body))
+
+    async def _ask_for_many(self, action: Action) -> None:
+        """All that are not revoked yet, as a preview would have it."""
+        rows = [row for row in self._states["registry"]["credentials"] if row["state"] != State.REVOKED]
+        targets = [Target(row["_id"], row["token"], row["version"]) for row in rows]
+        assert len(targets) > 1
+        body = {"selection": {"credentials": [each.id for each in targets]}, "action": action.value,
+                "reason": "A test says so.", "requestedBy": "tester", "requestId": "many",
+                "digest": digest(action, targets)}  # fmt: skip
+        await self._do("registry", f"asked to {action.value} many", _calls("POST", "/admin/status-changes", body))
 
     async def _flow(self, at: datetime = EPOCH) -> None:
         """Have every handler and every loop do what there is to do, until there is nothing."""

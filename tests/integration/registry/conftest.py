@@ -41,14 +41,20 @@ async def registry(settings: RegistrySettings, world: World) -> AsyncIterator[Re
 
 
 @pytest.fixture(params=["motor", "pymongo"])
-async def store(request: pytest.FixtureRequest, database: EmbeddedDatabase, database_name: str) -> AsyncIterator[Store]:
-    """A store in a database of its own."""
-    mongo = Mongo(
+async def mongo(request: pytest.FixtureRequest, database: EmbeddedDatabase, database_name: str) -> AsyncIterator[Mongo]:
+    """A database of its own, through either driver."""
+    made = Mongo(
         MongoSettings(
             mongo_url=SecretStr(database.url), mongo_database=database_name, mongo_driver=request.param
         )
     )  # fmt: skip
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def store(mongo: Mongo) -> Store:
+    """A store in a database of its own."""
     made = Store(mongo)
     await made.ensure_indexes()
-    yield made
-    await mongo.close()
+    return made
