@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import SecretStr
 
 from issuer.signer import Signer
 from laurel.contracts.catalog import IssuerKey
+from laurel.contracts.operators import Operator
 from laurel.credentials.keys import SigningKey
 from laurel.runtime.settings import _strong
 from support.command import Run
@@ -109,6 +112,21 @@ def test_an_api_key_comes_with_its_hash(run: Run) -> None:
     assert sha256(made["apiKey"].encode()).hexdigest() == made["sha256"]
     assert run("keys", "new", "--api-key", "--secret").code == 2
     assert "apiKeyHashes:" in run("keys", "new", "--api-key").out
+
+
+def test_an_operators_token_comes_with_its_entry_for_the_catalog(run: Run, tmp_path: Path) -> None:
+    made = run("keys", "new", "--operator-token", "--json").document
+    assert sha256(made["token"].encode()).hexdigest() == made["sha256"]
+
+    file = tmp_path / "token"
+    ran = run("keys", "new", "--operator-token", "--out", file)
+    entry = yaml.safe_load(ran.out.partition("for the operator:")[2])
+    operator = Operator.model_validate({"id": "desk", "name": "The desk", "rights": ["status"], **entry})
+    digest = sha256(file.read_text().strip().encode()).hexdigest()
+    assert operator.holds(digest, datetime.now(UTC))
+    assert mode(file) == 0o600
+    assert file.read_text().strip() not in ran.out
+    assert run("keys", "new", "--api-key", "--operator-token").code == 2
 
 
 def test_members_keys_are_collected_in_a_file_that_the_issuer_takes(run: Run, tmp_path: Path) -> None:

@@ -50,6 +50,34 @@ def test_a_catalog_is_applied_and_what_changed_is_told(
     assert run("catalog", "apply", catalog_file, "--json").document["changed"] == 1
 
 
+def an_action(number: int) -> dict[str, Any]:
+    return {"id": str(number), "at": "2026-06-01T12:00:00Z", "operator": "desk", "action": "status.revoke",
+            "target": f"urn:x:{number}", "outcome": "done", "detail": "version 2"}  # fmt: skip
+
+
+def test_the_audit_is_read_page_after_page_and_told_with_the_newest_last(run: Run, registry: Site) -> None:
+    first, second = [an_action(9), an_action(8)], [an_action(7)]
+    asked = "/admin/audit?operator=desk&outcome=done"
+    registry.serve(f"{asked}&limit=1000", {"actions": first, "next": 8})
+    registry.serve(f"{asked}&before=8&limit=998", {"actions": second})
+
+    ran = run("audit", "list", "--operator", "desk", "--outcome", "done", "--limit", 1000, "--json")
+
+    assert ran.code == 0, ran.err
+    assert [each["id"] for each in ran.document["actions"]] == ["7", "8", "9"]
+    assert all(request[2]["Authorization"] == f"Bearer {TOKEN}" for request in registry.requests)
+    shown = run("audit", "list", "--operator", "desk", "--outcome", "done", "--limit", 1000).out
+    assert shown.index("urn:x:7") < shown.index("urn:x:9")
+    registry.serve("/admin/audit?limit=50", {"actions": []})
+    assert "Nothing was done yet." in run("audit", "list").out
+
+
+def test_a_right_that_is_lacking_is_told(run: Run, registry: Site) -> None:
+    registry.serve("/admin/audit?limit=50", {"code": "LRL-3011", "detail": "The operator may not."}, status=403)
+    ran = run("audit", "list", "--json")
+    assert (ran.code, ran.document["error"]["code"], ran.document["error"]["status"]) == (1, "LRL-3011", 403)
+
+
 def test_a_catalog_that_is_wrong_goes_nowhere(run: Run, registry: Site, catalog_file: Path) -> None:
     catalog_file.write_text(catalog_file.read_text().replace("issuer: north", "issuer: nobody"))
 

@@ -40,6 +40,11 @@ def set_in(*path: Any, to: Any) -> Callable[[Document], None]:
     return change
 
 
+def with_operators(*changes: Document) -> Callable[[Document], None]:
+    desk = {"id": "desk", "name": "The desk", "rights": ["status"], "tokenHashes": [{"sha256": "5e" * 32}]}
+    return lambda document: document.update(operators=[desk | each for each in changes])
+
+
 FINDINGS: dict[str, tuple[Callable[[Document], None], str]] = {
     "a member twice": (doubled("issuers"), "the issuer 'north' stands there twice"),
     "a partner twice": (doubled("partners"), "the partner 'campus' stands there twice"),
@@ -57,6 +62,22 @@ FINDINGS: dict[str, tuple[Callable[[Document], None], str]] = {
     "a partner that cannot be told": (
         lambda document: document["partners"][0].update(keys=[], apiKeyHashes=[]),
         "a partner needs at least one of keys and apiKeyHashes"),
+    "a source of two partners": (
+        lambda document: document["partners"][1].update(sources=document["partners"][0]["sources"]),
+        "the source 'https://campus.example.org/lms' stands there twice"),
+    "an operator twice": (with_operators({}, {}), "the operator 'desk' stands there twice"),
+    "a token of two operators": (
+        with_operators({}, {"id": "other"}), "the token hash '5e5e5e5e"),
+    "an operator for nobody known": (
+        with_operators({"members": ["west"]}), "operator 'desk' names the unknown issuer 'west'"),
+    "an operator for nothing known": (
+        with_operators({"achievements": ["juggling"]}), "operator 'desk' names the unknown achievement 'juggling'"),
+    "an operator called consortium": (with_operators({"id": "consortium"}), "give the operator another id"),
+    "an operator called anybody": (with_operators({"id": "anybody"}), "give the operator another id"),
+    "an audit of one member": (
+        with_operators({"rights": ["audit"], "members": ["north"]}), "leave out the right audit"),
+    "a right that there is not": (with_operators({"rights": ["everything"]}), "'catalog', 'status', 'issue'"),
+    "a token instead of its hash": (with_operators({"tokenHashes": [{"sha256": "laurel_abc"}]}), "pattern"),
     "another format": (set_in("format", to="laurel-catalog-2"), "laurel-catalog-1"),
     "a member without keys": (set_in("issuers", 0, "keys", to=[]), "at least 1 item"),
     "a partner without sources": (set_in("partners", 0, "sources", to=[]), "at least 1 item"),
@@ -81,6 +102,15 @@ def test_either_way_in_is_enough_for_a_partner() -> None:
     document = a_catalog()["partners"][0]
     assert Partner.model_validate(document | {"keys": []}).api_key_hashes
     assert Partner.model_validate(document | {"apiKeyHashes": []}).keys
+
+
+def test_a_source_may_stand_twice_with_its_own_partner_and_an_operator_without_a_token() -> None:
+    document = a_catalog()
+    document["partners"][0]["sources"] *= 2
+    with_operators({"tokenHashes": []})(document)
+    (desk,) = Catalog.model_validate(document).operators
+    assert desk.token_hashes == ()
+    assert desk.members is None, "absent means all"
 
 
 @pytest.fixture
