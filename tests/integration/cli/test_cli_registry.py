@@ -93,7 +93,7 @@ def test_checking_asks_nobody(run: Run, catalog_file: Path) -> None:
     ran = run("catalog", "apply", catalog_file, "--check")
 
     assert ran.code == 0
-    assert ran.out == "The catalog is right: 3 issuers, 2 partners, 4 achievements.\n"
+    assert ran.out == "The catalog is right: 3 issuers, 2 partners, 4 achievements, 0 operators.\n"
 
 
 PROBLEM = {"code": "LRL-2002", "pointer": "/action", "detail": "It is revoked already.", "status": 409}
