@@ -17,7 +17,7 @@ from registry.domain import SOURCE
 from registry.rows import StoredRequest
 from registry.selection import BulkId, Fate, Selection, Target, request_id
 
-BATCH = 200
+BATCH = 50
 """How many requests are published at once. A single request waits behind two batches at the most."""
 REFUSALS_SHOWN = 100
 

@@ -171,7 +171,10 @@ class BulkStore:
         """The outcomes so far, and some of the requests that were refused."""
         total, refused = Tally(), list[StoredRequest]()
         for row in await self._batches.find({"of": bulk.batches}, {"targets": 0}).to_list(None):
-            tally = await self.tally(row["_id"]) if row.get("open") else Tally(row["applied"], row["refused"])
+            if not row.get("open"):
+                tally = Tally(row["applied"], row["refused"])
+            else:  # of a batch that is not out, nothing has an outcome
+                tally = await self.tally(row["_id"]) if row.get("published") else Tally()
             total += tally
             if tally.refused and len(refused) < REFUSALS_SHOWN:
                 found = await self._requests.find({"batch": row["_id"]}).to_list(None)
