@@ -57,6 +57,12 @@ class MalformedCredential(CredentialError):  # noqa: N818 - says what is wrong, 
     """The document is not a credential this library understands."""
 
 
+class UnsupportedCredential(MalformedCredential):
+    """The document may be well formed elsewhere, but what it does is more than this library can check."""
+
+    default_code = "UNSUPPORTED_DOCUMENT"
+
+
 class LintError(CredentialError):
     """The document may be a credential, but not one that Laurel would sign."""
 

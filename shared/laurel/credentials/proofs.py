@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from laurel.credentials.canonical import check_size
 from laurel.credentials.cryptosuites import CRYPTOSUITES, ED25519_SIGNATURE_2020, Cryptosuite, default_for
-from laurel.credentials.errors import CredentialError, MalformedCredential, ProofError
+from laurel.credentials.errors import CredentialError, MalformedCredential, ProofError, UnsupportedCredential
 from laurel.credentials.keys import SigningKey, VerificationMethod
 from laurel.credentials.terms import check_terms
 from laurel.credentials.values import (
@@ -127,7 +127,7 @@ class ProvenDocument:
         A retired key (`method.revoked`) verifies what it signed before its retirement and nothing after. A proof
         must have been made for `purpose` and, if they are given, for exactly this `domain` (INVALID_DOMAIN_ERROR)
         and `challenge` (INVALID_CHALLENGE_ERROR), and must not have expired by `now`. Anything the signature does
-        not cover makes the proof fail (PROOF_TRANSFORMATION_ERROR).
+        not cover makes the proof fail (PROOF_TRANSFORMATION_ERROR, or UNSUPPORTED_DOCUMENT where it cannot be told).
 
         Whether `method` may speak for the issuer is the caller's question. A proof with `previousProof` counts
         only if those proofs hold too, which the caller finds by verifying every proof of the document.
@@ -146,7 +146,8 @@ class ProvenDocument:
         try:
             data = self._hash_data(suite, proof, method.public_key.hash_name)
         except MalformedCredential as error:
-            raise ProofError(error.detail, pointer=error.pointer, code="PROOF_TRANSFORMATION_ERROR") from error
+            code = error.code if isinstance(error, UnsupportedCredential) else "PROOF_TRANSFORMATION_ERROR"
+            raise ProofError(error.detail, pointer=error.pointer, code=code) from error
         if not method.public_key.verify(signature, data):
             _refuse(
                 "The signature does not match: the credential was changed after it was signed, or another key signed"

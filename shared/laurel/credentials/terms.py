@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from laurel.credentials import contexts
 from laurel.credentials.active_context import ABSENT, ActiveContext, Path, Term, check_language, root_context
 from laurel.credentials.documents import MAX_NESTING
-from laurel.credentials.errors import MalformedCredential
+from laurel.credentials.errors import MalformedCredential, UnsupportedCredential
 from laurel.credentials.values import is_absolute_iri, parse_datetime, pointer
 
 # Term definitions in contexts that the document brings along.
@@ -162,7 +162,10 @@ class _Walk:
         parsed = active.with_types((scoped[-1],))
         for name in node:
             if parsed.terms.get(name) != typed.terms.get(name):
-                _refuse("The members of objects of these several types cannot be signed as RDF here.", (*path, name))
+                raise UnsupportedCredential(
+                    "The members of objects of these several types cannot be checked under a signature over RDF here.",
+                    pointer=pointer(*path, name),
+                )
         return parsed
 
     def member(
@@ -286,7 +289,10 @@ def _check_unscoped(context: Mapping[str, Any], path: Path) -> None:
         if isinstance(definition, dict) and "@context" in definition:
             # pyoxigraph departs from JSON-LD where they meet those of types, and drops members. The published contexts
             # are held against another processor; no document's own could be.
-            _refuse("A definition with a context of its own cannot be signed as RDF here.", (*path, name))
+            raise UnsupportedCredential(
+                "A definition with a context of its own cannot be checked under a signature over RDF here.",
+                pointer=pointer(*path, name),
+            )
 
 
 def _definitions_in(context: Mapping[str, Any], limit: int) -> int:

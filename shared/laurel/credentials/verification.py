@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable
+from laurel.credentials.errors import CredentialError, KeyResolutionError, Unavailable, UnsupportedCredential
 from laurel.credentials.form import issuer_id, status_entries, validity
 from laurel.credentials.keys import PublicKey, VerificationMethod
 from laurel.credentials.open_badges import check_profile
@@ -182,6 +182,9 @@ def _proof(signature: Signature, method: VerificationMethod, now: datetime, expe
     try:
         signature.check(method)
     except CredentialError as error:
+        if error.code == UnsupportedCredential.default_code:
+            detail = f"Whether the signature covers all of the document cannot be checked here: {error.detail}"
+            return replace(open_question("proof", error.code, detail), pointer=error.pointer)
         # What no proof can cover says nothing of who changed what.
         unsafe = error.code == "PROOF_TRANSFORMATION_ERROR"
         return bad("proof", error, Reason.malformed if unsafe else Reason.altered)

@@ -12,7 +12,7 @@ import pytest
 
 from laurel.credentials.canonical import canonicalize
 from laurel.credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2, DATA_INTEGRITY_V2, OPEN_BADGES
-from laurel.credentials.report import Outcome
+from laurel.credentials.report import Outcome, Reason
 from laurel.credentials.verification import verify
 from support.sources import MemorySources
 
@@ -110,3 +110,6 @@ async def test_nothing_is_added_that_the_parser_drops_between_two_types(sign_it:
     signed["evidence"]["endorsementComment"] = "Forged."
     verification = await verify(signed, sources, NOW)
     assert [step.pointer for step in verification.steps if step.pointer] == ["/evidence/endorsementComment"]
+    # Another's JSON-LD processor may know better: it was not checked, which is not to say that it was altered.
+    assert verification.outcome is Outcome.unknown
+    assert [step.reason for step in verification.steps if step.name == "proof"] == [Reason.could_not_check]
