@@ -51,6 +51,7 @@ def build(settings: NotifierSettings, *, clock: Clock = utc_now, draw: Callable[
     lifecycle.add("subscriptions", kafka.consume, worker.drain)
     app = create_app("Laurel notifier", lifecycle)
     keys = key_hashes(settings.admin_token, settings.admin_token_hashes)
-    guard = Guard(SOURCE, keys, catalog.find_operator, kafka.publish, clock, health.not_ready)
+    # The delivery log is read above all when something is wrong.
+    guard = Guard(SOURCE, keys, catalog.find_operator, kafka.publish, clock, health.not_ready, consortium_waits=False)
     app.include_router(api.router(store, guard))
     return app

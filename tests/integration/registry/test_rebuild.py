@@ -21,6 +21,7 @@ from registry.outcomes import Outcomes
 from registry.rows import StoredRequest
 from registry.store import Store
 from support.waiting import eventually
+from support.world import World
 from unit.registry.issuing import Issuer
 from unit.registry.states import accepted, changed_by
 
@@ -115,13 +116,16 @@ async def test_a_rebuilt_registry_is_equal_and_takes_every_record_again_without_
     assert {each.event.data for each in published} <= set(newest.values())
 
 
-async def test_a_rebuilt_registry_takes_over(registry: Registry, issuer: Issuer, database_name: str) -> None:
-    await live(registry, issuer)
+async def test_a_rebuilt_registry_takes_over(
+    settings: RegistrySettings, world: World, issuer: Issuer, database_name: str
+) -> None:
     name = f"{database_name}-rebuilt"
-    await rebuilt(registry, name)
-
-    settings = registry.settings.model_copy(update={"mongo_database": name})
-    async with running(settings, registry.world) as second:
+    # It takes the first one's place: beside it, each would take some of the requests, and know none of the other's.
+    async with running(settings, world) as first:
+        await first.apply_catalog()
+        await live(first, issuer)
+        await rebuilt(first, name)
+    async with running(settings.model_copy(update={"mongo_database": name}), world) as second:
         assert [entry["by"] for entry in (await second.filed(TWO))["history"]] == [
             "issuer", "Partner's registrar (partner campus)",
         ]  # fmt: skip
