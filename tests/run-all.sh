@@ -16,7 +16,8 @@ other_lane() {
 
 other_lane >"$other_log" 2>&1 &
 other=$!
-trap 'pkill -TERM -P "$other" 2>/dev/null; kill "$other" 2>/dev/null || true' EXIT
+# What fails in a trap would be the exit code of all.
+trap '{ pkill -TERM -P "$other"; kill "$other"; } 2>/dev/null || true' EXIT
 
 failed=0
 echo "tests/integration; beside them run the others, shown afterwards (or see $other_log)"
