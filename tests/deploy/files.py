@@ -27,6 +27,10 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "notifier": NotifierSettings,
 }
 SERVICES = tuple(SETTINGS)
+ONCE = ("kafka-certificates", "kafka-users")
+"""What runs and ends before the services start."""
+TOOL = "laurel"
+"""The command for operators."""
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
 
 

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 import yaml
 
-from deploy.files import ROOT, SERVICES, compose, dockerfile, env_values, environment, stages, variables
+from deploy.files import ONCE, ROOT, SERVICES, TOOL, compose, dockerfile, env_values, environment, stages, variables
 from laurel_local import compose_env
 from laurel_local.kafka_jars import KAFKA_VERSION
 
@@ -24,6 +24,7 @@ SCHEMA = Path(__file__).parent / "compose-spec" / "compose-spec.json"
 COMPOSE = compose()
 PARTS: dict[str, dict[str, Any]] = COMPOSE["services"]
 UNCHECKED = {"otel"}  # its image has nothing that could be run
+OURS = (*SERVICES, *ONCE, TOOL)
 
 
 def published(name: str) -> list[tuple[str, int, int]]:
@@ -82,7 +83,7 @@ if COMPOSE_COMMANDS:
         assert "make compose-env" in refused.stderr
 
 
-@pytest.mark.parametrize("name", [name for name in PARTS if name not in SERVICES])
+@pytest.mark.parametrize("name", [name for name in PARTS if name not in OURS])
 def test_a_foreign_image_is_pinned_to_one_version(name: str) -> None:
     assert re.fullmatch(r"[a-z/-]+:v?\d+\.\d+\.\d+", PARTS[name]["image"])
 
@@ -99,26 +100,51 @@ def test_a_service_is_built_from_this_repository(name: str) -> None:
     assert "image" not in PARTS[name]
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_service_can_do_little_to_its_container(name: str) -> None:
+@pytest.mark.parametrize("name", OURS)
+def test_what_is_ours_can_do_little_to_its_container(name: str) -> None:
     part = PARTS[name]
     assert part["read_only"] is True
     assert part["cap_drop"] == ["ALL"]
     assert part["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in part
-    assert "network_mode" not in part
+
+
+def test_whoever_is_root_or_may_give_files_away_is_in_no_network() -> None:
+    powerful = {name for name in PARTS if "cap_add" in PARTS[name] or PARTS[name].get("user", "").startswith("0")}
+    assert powerful == {"kafka-certificates"}
+    assert PARTS["kafka-certificates"]["cap_add"] == ["CHOWN"]
+    assert {name for name in PARTS if "network_mode" in PARTS[name]} == powerful
+    assert PARTS["kafka-certificates"]["network_mode"] == "none"
+
+
+@pytest.mark.parametrize("name", [*ONCE, TOOL])
+def test_what_ends_by_itself_is_the_registry_s_image_and_is_not_started_again(name: str) -> None:
+    assert PARTS[name]["build"] == PARTS["registry"]["build"]
+    assert PARTS[name]["healthcheck"] == {"disable": True}, "the image's own asks for a server"
+    assert "restart" not in PARTS[name]
+
+
+def test_the_tool_is_started_only_by_name() -> None:
+    assert {name for name in PARTS if "profiles" in PARTS[name]} == {TOOL}
 
 
 def test_every_part_says_whether_it_is_well_and_waits_for_what_it_needs() -> None:
     for name, part in PARTS.items():
-        assert ("healthcheck" in part) != (name in UNCHECKED), name
+        checked = "test" in part.get("healthcheck", {})
+        assert checked == (name not in {*UNCHECKED, *ONCE, TOOL}), name
         for other, wait in part.get("depends_on", {}).items():
             expected = "service_started" if other in UNCHECKED else "service_healthy"
+            if other in ONCE:
+                expected = "service_completed_successfully"
             assert wait["condition"] == expected, (name, other)
-    needs = {name: set(PARTS[name]["depends_on"]) for name in SERVICES}
-    assert needs["issuer"] == needs["registry"] == {"kafka", "mongo", "otel"}
-    assert needs["verifier"] == {"kafka", "otel"}
-    assert needs["notifier"] == {"kafka", "mongo", "otel", "mailpit"}
+    needs = {name: set(part.get("depends_on", {})) for name, part in PARTS.items()}
+    assert needs["issuer"] == needs["registry"] == {"kafka-users", "mongo", "otel"}
+    assert needs["verifier"] == {"kafka-users", "otel"}
+    assert needs["notifier"] == {"kafka-users", "mongo", "otel", "mailpit"}
+    assert needs["kafka-users"] == {"kafka"}
+    assert needs["kafka"] == {"kafka-certificates"}
+    # Otherwise `up --wait` would take what has ended for what has failed.
+    assert set(ONCE) <= set().union(*(needs[name] for name in PARTS if name != TOOL))
 
 
 def test_only_the_registry_and_the_verifier_are_open_to_other_machines() -> None:
@@ -133,8 +159,8 @@ def test_only_the_registry_and_the_verifier_are_open_to_other_machines() -> None
 
 
 def test_the_issuer_shares_no_network_with_another_service() -> None:
-    networks = {name: set(part["networks"]) for name, part in PARTS.items()}
-    for other in ("registry", "verifier", "notifier", "mailpit"):
+    networks = {name: set(part.get("networks", [])) for name, part in PARTS.items()}
+    for other in ("registry", "verifier", "notifier", "mailpit", TOOL, *ONCE):
         assert not networks["issuer"] & networks[other]
     assert not networks["verifier"] & networks["mongo"]
     assert {name for name in PARTS if "intake" in networks[name]} == {"issuer"}
@@ -142,26 +168,37 @@ def test_the_issuer_shares_no_network_with_another_service() -> None:
 
 
 def test_what_holds_data_has_no_way_out() -> None:
-    for name in ("kafka", "mongo", "otel"):
+    for name in ("kafka", "kafka-users", "mongo", "otel", TOOL):
         for network in PARTS[name]["networks"]:
             assert COMPOSE["networks"][network] == {"internal": True}, (name, network)
     assert COMPOSE["networks"]["intake"]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
 
 
 def test_data_is_kept_in_volumes_that_are_declared() -> None:
-    kept = {each.split(":")[0]: each.split(":")[1] for part in PARTS.values() for each in part.get("volumes", [])}
-    named = {source for source in kept if not source.startswith(".")}
-    assert named == set(COMPOSE["volumes"])
-    assert kept["kafka-data"] == PARTS["kafka"]["environment"]["KAFKA_LOG_DIRS"]
-    assert kept["mongo-data"] == "/data/db"
+    mounts = [tuple(each.split(":")[:2]) for part in PARTS.values() for each in part.get("volumes", [])]
+    assert {source for source, _ in mounts if not source.startswith(".")} == set(COMPOSE["volumes"])
+    assert ("kafka-data", PARTS["kafka"]["environment"]["KAFKA_LOG_DIRS"]) in mounts
+    assert ("mongo-data", "/data/db") in mounts
 
 
-def test_every_file_that_is_mounted_exists_and_is_read_only() -> None:
+def test_only_the_broker_and_who_makes_its_users_have_its_key() -> None:
+    mounts = {name: {each.partition(":")[0]: each for each in part.get("volumes", [])} for name, part in PARTS.items()}
+    assert {name for name in PARTS if "kafka-certificates" in mounts[name]} == {*ONCE, "kafka"}
+    assert {name for name in PARTS if "kafka-authority" in mounts[name]} == {*SERVICES, TOOL, "kafka-certificates"}
+    for name, volumes in mounts.items():
+        for volume in ("kafka-certificates", "kafka-authority"):
+            if volume in volumes and name != "kafka-certificates":
+                assert volumes[volume].endswith(":ro"), (name, volume)
+
+
+def test_every_file_that_is_mounted_exists_and_is_read_only(tmp_path: Path) -> None:
+    compose_env.make(tmp_path, uid=1000, gid=1000)
     mounts = [each for part in PARTS.values() for each in part.get("volumes", []) if each.startswith(".")]
-    assert len(mounts) == 2
+    assert len(mounts) == 7
     for mount in mounts:
         source, _, mode = mount.split(":")
-        assert (ROOT / source).is_file(), source
+        file = (tmp_path if source.startswith("./.compose/") else ROOT) / source
+        assert file.stat().st_mode & 0o444 == 0o444, f"{source} is read by a user of a container's own"
         assert mode == "ro"
 
 
@@ -179,11 +216,16 @@ def test_nothing_is_told_more_secrets_than_it_needs() -> None:
         for name, part in PARTS.items()
     }
     assert told == {
-        "issuer": {"LAUREL_MASTER_KEY", "MONGO_ISSUER_PASSWORD", "signing-keys"},
-        "registry": {"LAUREL_ADMIN_TOKEN", "MONGO_REGISTRY_PASSWORD"},
-        "verifier": set(),
-        "notifier": {"LAUREL_ADMIN_TOKEN", "MONGO_NOTIFIER_PASSWORD", "smtp-ca"},
+        "issuer": {"LAUREL_MASTER_KEY", "MONGO_ISSUER_PASSWORD", "KAFKA_ISSUER_PASSWORD", "signing-keys"},
+        "registry": {"LAUREL_ADMIN_TOKEN", "MONGO_REGISTRY_PASSWORD", "KAFKA_REGISTRY_PASSWORD"},
+        "verifier": {"KAFKA_VERIFIER_PASSWORD"},
+        "notifier": {"LAUREL_ADMIN_TOKEN", "MONGO_NOTIFIER_PASSWORD", "KAFKA_NOTIFIER_PASSWORD", "smtp-ca"},
+        "kafka-certificates": set(),
         "kafka": set(),
+        "kafka-users": {
+            f"KAFKA_{name}_PASSWORD" for name in ("ISSUER", "REGISTRY", "VERIFIER", "NOTIFIER", "OPERATOR")
+        },
+        "laurel": {"KAFKA_OPERATOR_PASSWORD"},
         "mongo": {"MONGO_ROOT_PASSWORD", *(f"MONGO_{name}_PASSWORD" for name in ("ISSUER", "REGISTRY", "NOTIFIER"))},
         "mailpit": {"smtp-certificate", "smtp-key"},
         "otel": set(),

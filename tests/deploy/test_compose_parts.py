@@ -1,4 +1,4 @@
-"""The parts of the compose file that can be tried without an engine: Kafka's settings, mail's TLS, the users."""
+"""The parts of the compose file that can be tried without an engine: mail's TLS, the secrets, the database's users."""
 
 from __future__ import annotations
 
@@ -14,59 +14,15 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.files import ROOT, compose, env_values
 from issuer.intake import CompletionIn
 from issuer.signer import Signer
-from laurel.contracts.topics import TOPICS
-from laurel.runtime.kafka import provision
-from laurel.runtime.settings import KafkaSettings
 from laurel_local import compose_env
-from laurel_local.broker import ApacheKafka, Unavailable
 from laurel_local.consortium import load_or_make
 from support.missing import not_here
 
 PARTS = compose()["services"]
-
-
-class ComposeKafka(ApacheKafka):
-    """Apache Kafka with the settings of the compose file, on this machine's ports and in a folder of its own."""
-
-    def _write_properties(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        given = {
-            name.removeprefix("KAFKA_").lower().replace("_", "."): str(value)
-            for name, value in PARTS["kafka"]["environment"].items()
-            if name not in ("CLUSTER_ID", "KAFKA_HEAP_OPTS")
-        }
-        here = {":9092": f":{self.port}", ":9093": f":{self.controller_port}", "//kafka:": "//127.0.0.1:",
-                "//:": "//127.0.0.1:", "localhost": "127.0.0.1", "/var/lib/kafka": str(self.directory)}  # fmt: skip
-        for name, value in given.items():
-            for there, replacement in here.items():
-                value = value.replace(there, replacement)  # noqa: PLW2901 - step by step
-            given[name] = value
-        lines = "".join(f"{name}={value}\n" for name, value in given.items())
-        (self.directory / "server.properties").write_text(lines)
-
-
-@pytest.mark.kafka
-async def test_apache_kafka_runs_on_the_settings_of_the_compose_file(tmp_path: Path) -> None:
-    kafka = ComposeKafka(tmp_path / "kafka")
-    try:
-        kafka.start()
-    except Unavailable as reason:
-        not_here(f"Apache Kafka could not be obtained: {reason}")
-    try:
-        await provision(KafkaSettings(kafka_bootstrap=kafka.bootstrap))
-        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-        await admin.start()
-        try:
-            assert {topic.name for topic in TOPICS} <= set(await admin.list_topics())
-        finally:
-            await admin.close()
-    finally:
-        kafka.stop()
 
 
 @pytest.fixture(scope="module")

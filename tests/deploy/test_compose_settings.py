@@ -18,6 +18,7 @@ from deploy.files import (
     interpolated,
     stages,
 )
+from laurel.contracts.access import service_user
 from laurel.runtime.settings import PREFIX, ServiceSettings
 from laurel_local import compose_env
 
@@ -38,6 +39,7 @@ def told(service: str, made: Path) -> dict[str, str]:
     values = env_values(made / ".env")
     of_compose = {name: interpolated(str(text), values) for name, text in PARTS[service]["environment"].items()}
     secrets = {f"{MOUNTED}{name}": str(made / each["file"]) for name, each in compose()["secrets"].items()}
+    secrets["/run/kafka/ca.pem"] = str(made / ".compose" / "smtp-ca.pem")  # any authority will do here
     together = environment(stages(dockerfile(service))[-1]) | of_compose
     return {name: secrets.get(text) or text for name, text in together.items()}
 
@@ -93,10 +95,14 @@ def test_a_service_s_database_is_the_one_that_its_user_may_use(
     assert SETTINGS[service].model_fields["mongo_database"].default == f"laurel_{service}"
 
 
-def test_kafka_is_where_the_services_look_for_it(made: Path) -> None:
-    advertised = PARTS["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
-    for service in SERVICES:
-        assert advertised == f"PLAINTEXT://{told(service, made)['LAUREL_KAFKA_BOOTSTRAP']}"
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_comes_to_kafka_as_itself_alone(service: str, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(service, made, monkeypatch)
+    assert settings.kafka_security_protocol == "SASL_SSL"
+    assert settings.kafka_username == service_user(service)
+    assert settings.kafka_secret() == env_values(made / ".env")[f"KAFKA_{service.upper()}_PASSWORD"]
+    advertised = PARTS["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    assert f"CLIENTS://{settings.kafka_bootstrap}" in advertised
 
 
 def test_the_containers_that_read_secrets_run_as_the_owner(made: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from laurel_local.certificates import Authority
+from laurel.runtime.certificates import Authority
 from laurel_local.consortium import Consortium, load_or_make
 
 IMAGE_USER = 10001  # the user that the images run as of themselves
@@ -42,6 +42,7 @@ def make(directory: Path, *, uid: int, gid: int) -> Made:
         raise AlreadyMade(f"{env_file} exists and is kept. To start over: {START_OVER}.")
     folder = directory / ".compose"
     consortium = load_or_make(folder / "consortium")
+    consortium.catalog_file.chmod(0o644)  # it holds no secret, and another user's container reads it
     _write_certificate(folder)
     if uid == 0:
         uid = gid = IMAGE_USER
@@ -56,6 +57,11 @@ def make(directory: Path, *, uid: int, gid: int) -> Made:
         "MONGO_ISSUER_PASSWORD": secrets.token_urlsafe(32),
         "MONGO_REGISTRY_PASSWORD": secrets.token_urlsafe(32),
         "MONGO_NOTIFIER_PASSWORD": secrets.token_urlsafe(32),
+        "KAFKA_ISSUER_PASSWORD": secrets.token_urlsafe(32),
+        "KAFKA_REGISTRY_PASSWORD": secrets.token_urlsafe(32),
+        "KAFKA_VERIFIER_PASSWORD": secrets.token_urlsafe(32),
+        "KAFKA_NOTIFIER_PASSWORD": secrets.token_urlsafe(32),
+        "KAFKA_OPERATOR_PASSWORD": secrets.token_urlsafe(32),
     }
     # Last, because its presence says that the rest is complete.
     _write(env_file, "".join(f"{name}={value}\n" for name, value in values.items()).encode(), 0o600)

@@ -9,9 +9,9 @@ from base64 import b64encode
 from hashlib import pbkdf2_hmac
 from pathlib import Path
 
-from laurel.contracts.access import ADMIN
+from laurel.contracts.access import ADMIN, BROKER
+from laurel.runtime.certificates import Authority
 from laurel_local.broker import ApacheKafka
-from laurel_local.certificates import Authority
 from laurel_local.probes import kafka_answers
 from laurel_local.processes import free_port
 
@@ -61,7 +61,7 @@ class SecuredKafka(ApacheKafka):
 
     def _make_secrets(self) -> None:
         authority = Authority("Laurel, Kafka")
-        broker = authority.issue("laurel-broker", ["localhost"], addresses=["127.0.0.1"], client=True)
+        broker = authority.issue(BROKER, ["localhost"], addresses=["127.0.0.1"], client=True)
         self.ca_file.parent.mkdir(parents=True, exist_ok=True)
         self.ca_file.write_bytes(authority.certificate)
         _write_secret(self.admin_password_file, secrets.token_urlsafe(32).encode())

@@ -1,4 +1,4 @@
-"""`laurel kafka`: a cluster's topics, rules and users, made by its super user from the catalogue."""
+"""`laurel kafka`: a cluster's certificates, and its topics, rules and users, made by its super user."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from laurel.cli import output
 from laurel.cli.exits import Refused, WrongUse
 from laurel.cli.kafka import Bootstrap, configure, kafka_settings
+from laurel.cli.keys import write_secret
 
 if TYPE_CHECKING:
     from laurel.contracts.access import Grant
@@ -23,10 +24,12 @@ T = TypeVar("T")
 
 _PASSWORD_LIMIT = 1024
 _WEAKEST_PASSWORD = 16
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _PARTNER_USER = re.compile(r"partner-[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 app = typer.Typer(
-    help="Make Kafka's topics, rules and users. Connect as its super user: LAUREL_KAFKA_USERNAME and its neighbours.",
+    help="Make Kafka's certificates, topics, rules and users. Connect as its super user: LAUREL_KAFKA_USERNAME and its "
+    "neighbours, or LAUREL_KAFKA_CERTIFICATE_FILE with a broker's.",
     no_args_is_help=True,
 )
 
@@ -119,6 +122,53 @@ def user(
         output.document({"user": name, "removed": remove})
     else:
         output.say(f"{name} {done}.")
+
+
+@app.command("certificates")
+def certificates(
+    nodes: Annotated[
+        list[str],
+        typer.Argument(metavar="NODE...", help="A node by its host name; by all of them, with commas, if it has more."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.", file_okay=False)] = Path(),
+    as_json: output.AsJson = False,
+) -> None:  # fmt: skip
+    """Make an authority for one cluster, and from it each node's certificate; nothing is connected to.
+
+    ca.pem is for everybody who connects. NODE.pem is for that node alone, certificate and key in one file: whoever has
+    it may do anything. The authority's key is kept nowhere, so for another node later all are made anew.
+
+    \b
+    Example:
+      laurel kafka certificates kafka-1.example.org kafka-2.example.org kafka-3.example.org --out certificates
+    """
+    from laurel.contracts.access import BROKER  # noqa: PLC0415 - take long to load
+    from laurel.runtime.certificates import Authority  # noqa: PLC0415
+
+    names = [_hosts(each) for each in nodes]
+    if len({first for first, *_ in names}) < len(names):
+        raise WrongUse("Two nodes have the same first name: give each its own.")
+    authority = Authority("Laurel, Kafka")
+    for first, *others in names:
+        issued = authority.issue(BROKER, [first, *others], client=True)
+        write_secret(out / f"{first}.pem", (issued.certificate + issued.key).decode().rstrip())
+    # Last, because its presence says that the others are complete.
+    write_secret(out / "ca.pem", authority.certificate.decode().rstrip())
+    (out / "ca.pem").chmod(0o644)
+    if as_json:
+        output.document({"authority": str(out / "ca.pem"), "nodes": [str(out / f"{first}.pem") for first, *_ in names]})
+    else:
+        output.say(
+            f"{out}: ca.pem for everybody, {', '.join(f'{first}.pem' for first, *_ in names)} for its node alone."
+        )
+
+
+def _hosts(text: str) -> list[str]:
+    hosts = text.split(",")
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise WrongUse(f"{host!r} is not a host name: give one such as kafka-1.example.org.")
+    return hosts
 
 
 async def _apply(

@@ -78,6 +78,14 @@ def _authorities(path: Path) -> Path:
     return path
 
 
+def _own_certificate(path: Path) -> Path:
+    try:
+        ssl.create_default_context().load_cert_chain(_private(path))
+    except ssl.SSLError:
+        raise ValueError(f"{path} must hold a certificate and its key, both in PEM form") from None
+    return path
+
+
 def _private(path: Path) -> Path:
     found = _readable(path).stat()
     # One that root owns must be readable by the service's group, which is how a container is given a secret.
@@ -106,7 +114,8 @@ class KafkaSettings(BaseSettings):
 
     `kafka_idempotence` may be off only with the embedded broker, which lacks it. `kafka_security_protocol` is in
     Kafka's own words. `kafka_ca_file` holds the authorities that may vouch for a broker; without it they are the
-    system's. Of `kafka_password` and `kafka_password_file` exactly one goes with `kafka_username`.
+    system's, and `kafka_certificate_file` a certificate with its key, for a broker that asks who is calling by TLS.
+    Of `kafka_password` and `kafka_password_file` exactly one goes with `kafka_username`.
     """
 
     # Not even the library's own text of an error may show what was given: it may be the password.
@@ -118,6 +127,7 @@ class KafkaSettings(BaseSettings):
     kafka_session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 10_000
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_ca_file: Annotated[Path, AfterValidator(_authorities)] | None = None
+    kafka_certificate_file: Annotated[Path, AfterValidator(_own_certificate)] | None = None
     kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
     kafka_username: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] | None = None
     kafka_password: Annotated[SecretStr, AfterValidator(_sasl_password)] | None = None
@@ -149,11 +159,12 @@ class KafkaSettings(BaseSettings):
             )
         if protocol == "SASL_PLAINTEXT" and self.kafka_sasl_mechanism == "PLAIN":
             raise ValueError("LAUREL_KAFKA_SASL_MECHANISM may be PLAIN only over TLS: it sends the password itself")
-        if self.kafka_ca_file is not None and protocol not in ("SSL", "SASL_SSL"):
-            raise ValueError(
-                f"LAUREL_KAFKA_CA_FILE is set, but LAUREL_KAFKA_SECURITY_PROTOCOL is {protocol}, without TLS: "
-                "set it to SASL_SSL"
-            )
+        for name, file in (("CA_FILE", self.kafka_ca_file), ("CERTIFICATE_FILE", self.kafka_certificate_file)):
+            if file is not None and protocol not in ("SSL", "SASL_SSL"):
+                raise ValueError(
+                    f"LAUREL_KAFKA_{name} is set, but LAUREL_KAFKA_SECURITY_PROTOCOL is {protocol}, without TLS: "
+                    "set it to SASL_SSL"
+                )
         return self
 
     def _servers(self) -> list[str]:

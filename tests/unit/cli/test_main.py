@@ -17,7 +17,8 @@ COMMANDS = [
     "catalog apply", "partner check", "partner publish", "verify", "status revoke", "status suspend",
     "status reinstate", "status show", "status bulk suspend", "status bulk reinstate", "status bulk revoke",
     "status bulk show", "status bulk list", "dead-letters list", "dead-letters show", "dead-letters replay", "keys new",
-    "badge bake", "badge unbake", "reconcile", "registry hash", "registry rebuild", "registry republish",
+    "kafka certificates", "badge bake", "badge unbake", "reconcile", "registry hash", "registry rebuild",
+    "registry republish",
 ]  # fmt: skip
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from laurel.runtime.certificates import Authority
 from laurel.runtime.kafka.connecting import broker_security, client_options
 from laurel.runtime.settings import KafkaSettings, complaints
-from laurel_local.certificates import Authority
 
 PASSWORD = "quite-Unlikely-0123456789"
 SASL = {"kafka_security_protocol": "SASL_SSL", "kafka_username": "laurel-issuer"}
@@ -19,9 +20,13 @@ SASL = {"kafka_security_protocol": "SASL_SSL", "kafka_username": "laurel-issuer"
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    """An authority, a password for its owner alone, one for everybody, one that is none, and one that is not there."""
-    contents = {"ca": Authority("tests").certificate, "private": f"{PASSWORD}\n".encode(), "open": PASSWORD.encode(),
-                "empty": b"\n", "umlauts": "Schlüssel".encode()}  # fmt: skip
+    """An authority, a broker's certificate with its key, a password for its owner alone, one for everybody, one that is
+    none, and one that is not there."""
+    authority = Authority("tests")
+    broker = authority.issue("laurel-broker", ["localhost"], client=True)
+    contents = {"ca": authority.certificate, "broker": broker.certificate + broker.key,
+                "private": f"{PASSWORD}\n".encode(), "open": PASSWORD.encode(), "empty": b"\n",
+                "umlauts": "Schlüssel".encode()}  # fmt: skip
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
         (tmp_path / name).chmod(0o644 if name in ("ca", "open") else 0o600)
@@ -61,6 +66,9 @@ def settings(files: dict[str, Path], **given: Any) -> KafkaSettings:
         ({"kafka_ca_file": "<ca>"}, "LAUREL_KAFKA_CA_FILE is set, but"),
         ({"kafka_ca_file": "<private>", "kafka_security_protocol": "SSL"}, "holds no certificate"),
         ({"kafka_ca_file": "<missing>", "kafka_security_protocol": "SSL"}, "cannot be read"),
+        ({"kafka_certificate_file": "<broker>"}, "LAUREL_KAFKA_CERTIFICATE_FILE is set, but"),
+        ({"kafka_certificate_file": "<private>", "kafka_security_protocol": "SSL"}, "a certificate and its key"),
+        ({"kafka_certificate_file": "<ca>", "kafka_security_protocol": "SSL"}, "chmod 600 it"),
     ],
 )  # fmt: skip
 def test_what_is_unsafe_is_refused_in_a_sentence_that_shows_no_password(
@@ -105,3 +113,20 @@ def test_a_password_file_is_read_again_for_each_client(files: dict[str, Path]) -
     given = settings(files, **SASL, kafka_password_file="<private>")
     files["<private>"].write_text("the next password\n")
     assert client_options(given)["sasl_plain_password"] == "the next password"
+
+
+def test_who_has_a_certificate_shows_it(files: dict[str, Path]) -> None:
+    given = settings(files, kafka_security_protocol="SSL", kafka_ca_file="<ca>", kafka_certificate_file="<broker>")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(files["<broker>"])
+    server.load_verify_locations(files["<ca>"])
+    server.verify_mode = ssl.CERT_REQUIRED
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_options(given)["ssl_context"].wrap_bio(to_client, to_server, server_hostname="localhost")
+    side = server.wrap_bio(to_server, to_client, True)
+    for each in (client, side, client, side):
+        with suppress(ssl.SSLWantReadError):
+            each.do_handshake()
+    shown = side.getpeercert()
+    assert shown is not None
+    assert (("commonName", "laurel-broker"),) in shown["subject"]

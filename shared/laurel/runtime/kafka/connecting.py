@@ -47,4 +47,6 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext | None:
     # It checks the broker's certificate, and that it is for the name that was called.
     context = ssl.create_default_context(cafile=settings.kafka_ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.kafka_certificate_file is not None:
+        context.load_cert_chain(settings.kafka_certificate_file)
     return context
