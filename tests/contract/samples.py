@@ -15,6 +15,7 @@ from typing import Any
 from laurel.contracts import audit_entries
 from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
 from laurel.contracts.base import Contract
+from laurel.contracts.catalog import ApiKey, PartnerKey
 from laurel.contracts.completions import CompletionEvidence, CompletionRecorded, CompletionRejected, Learner
 from laurel.contracts.completions import RecordCoordinates as Coordinates
 from laurel.contracts.credentials import CredentialIssued, RecipientRecorded, StatusPosition
@@ -140,6 +141,13 @@ def _catalog() -> list[Message]:
     chosen: dict[str, Any] = {
         kinds[type(body).__name__]: body for body in WORLD.published() if body.id in ("north", "campus", "first-aid")
     }
+    limited = PartnerKey(
+        kid="campus-2", public_key_multibase=WORLD.partners["forge"].public.to_multibase(), achievements=("first-aid",)
+    )
+    chosen["partner"] = chosen["partner"].model_copy(
+        update={"keys": (*chosen["partner"].keys, limited),
+                "api_keys": (ApiKey(sha256="c4" * 32, achievements=("welding", "python")),)}
+    )  # fmt: skip
     desk = OperatorPublished(
         id="north-desk", name="Member north, registrar's desk", rights=(Right.STATUS, Right.ISSUE), members=("north",),
         achievements=("first-aid",), version=1,

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 
+from issuer.domain import Sender
 from issuer.dry_run import CompletionsForeseen, DryRun
 from issuer.intake import INTAKE_LIMIT, CompletionsIn, CompletionsTaken, Intake
-from laurel.contracts.catalog import PartnerPublished
 from laurel.contracts.errors import Code, Rejected
 from laurel.runtime import openapi, telemetry
 from laurel.runtime.web import answer_when_away, json_body
@@ -22,7 +22,7 @@ _ANSWERS: openapi.Responses = {
         {
             400: "The body, or the one completion in it, does not have the right form.",
             401: "The API key is missing or not registered.",
-            403: "The partner may not award this achievement, or not from this source.",
+            403: "The partner may not award this achievement, or not with this key, or not from this source.",
             413: "The body is too large.",
             422: "The one completion is refused: no such achievement, or its date cannot be right.",
             429: "The issuer has its hands full: send the same again after Retry-After seconds.",
@@ -43,7 +43,7 @@ def routes(intake: Intake, dry_run: DryRun) -> APIRouter:
     )  # fmt: skip
     async def completions(
         request: Request,
-        partner: Annotated[PartnerPublished, Depends(intake.partner_of)],
+        sender: Annotated[Sender, Depends(intake.sender_of)],
         body: Annotated[CompletionsIn, Body()],
         is_dry_run: Annotated[
             bool, Query(alias="dryRun", description="Say what would become of them, and do nothing.")
@@ -59,10 +59,10 @@ def routes(intake: Intake, dry_run: DryRun) -> APIRouter:
         if not 1 <= len(items) <= INTAKE_LIMIT:
             raise Rejected(Code.INVALID_BODY, "", f"Send between 1 and {INTAKE_LIMIT} completions, not {len(items)}.")
         if is_dry_run:
-            foreseen = await dry_run.foresee(partner, items)
+            foreseen = await dry_run.foresee(sender, items)
             return JSONResponse(json_body(CompletionsForeseen(completions=foreseen)))
         trace = telemetry.carrier_of([(name.decode("latin-1"), raw) for name, raw in request.headers.raw])
-        taken = await intake.take(partner, items, trace)
+        taken = await intake.take(sender, items, trace)
         if not several and (code := taken[0].code):
             raise Rejected(code, taken[0].pointer or "", taken[0].detail or "")
         all_accepted = all(each.accepted for each in taken)

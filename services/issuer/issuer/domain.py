@@ -14,6 +14,7 @@ from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.catalog import (
     AchievementPublished,
+    ApiKey,
     Cryptosuite,
     IssuerKey,
     IssuerPublished,
@@ -55,6 +56,18 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """Who reports a completion: a partner, by one of its keys; by none where our own intake has looked at the key."""
+
+    partner: PartnerPublished
+    key: PartnerKey | ApiKey | None = None
+
+    def reaches(self, achievement: str) -> bool:
+        """Whether the key is good for the achievement. That the partner may award it is another question."""
+        return self.key is None or self.key.achievements is None or achievement in self.key.achievements
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """A completion that earns a credential: who reported it, for which member, and what it says."""
 
@@ -86,10 +99,8 @@ def came_before(stored_digest: str | None, event: Envelope) -> bool:
     return True
 
 
-def accept(
-    event: Envelope, partner: PartnerPublished, catalog: CatalogIndex, policy: Policy, now: datetime
-) -> Accepted:
-    """Decide on one completion event that `partner` sent, as `authenticate` found.
+def accept(event: Envelope, sender: Sender, catalog: CatalogIndex, policy: Policy, now: datetime) -> Accepted:
+    """Decide on one completion event of this sender, as `authenticate` found it.
 
     Raises:
         Rejected: with the first reason against it.
@@ -97,13 +108,13 @@ def accept(
     # 1. What do they say?
     completion = read_completion(event)
     # 2. May they say it?
-    achievement = authorize(partner, event.source, completion, catalog)
+    achievement = authorize(sender, event.source, completion, catalog)
     # 3. Can it be true?
     check_dates(completion, policy, now)
-    return Accepted(event, partner, catalog.issuers[achievement.issuer], achievement, completion)
+    return Accepted(event, sender.partner, catalog.issuers[achievement.issuer], achievement, completion)
 
 
-def authenticate(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey, now: datetime) -> PartnerPublished:
+def authenticate(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey, now: datetime) -> Sender:
     """The partner that signed the event, or for which our own intake vouches. The signature covers id, source,
     type and body. Raises Rejected."""
     if event.type != EVENT_TYPE:
@@ -114,14 +125,14 @@ def authenticate(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey, 
         partner = catalog.partners.get(claimed.partner or "")
         if partner is None:
             raise Rejected(Code.UNKNOWN_KEY, "", "The partner that this event was taken in for is not registered.")
-        return partner
+        return Sender(partner)
     found = catalog.partner_of_key(claimed.kid)
     if found is None or _retired(found[1], now):
         raise Rejected(
             Code.UNKNOWN_KEY, "", "The signature's kid names no key in use: sign with a key registered in the catalog."
         )
     signature.check(event, claimed, PublicKey.from_multibase(found[1].public_key_multibase))
-    return found[0]
+    return Sender(*found)
 
 
 def possible_senders(event: Envelope, catalog: CatalogIndex) -> list[str]:
@@ -148,9 +159,10 @@ def read_completion(event: Envelope) -> CompletionRecorded:
 
 
 def authorize(
-    partner: PartnerPublished, source: str, completion: CompletionRecorded, catalog: CatalogIndex
+    sender: Sender, source: str, completion: CompletionRecorded, catalog: CatalogIndex
 ) -> AchievementPublished:
-    """The achievement, if there is one and the partner may award it from this source."""
+    """The achievement, if there is one and the partner may award it from this source with this key."""
+    partner = sender.partner
     if source not in partner.sources:
         raise Rejected(
             Code.SOURCE_NOT_REGISTERED, "", "The event's source is not among the partner's sources in the catalog."
@@ -166,6 +178,12 @@ def authorize(
             Code.ACHIEVEMENT_NOT_ALLOWED, "/achievement",
             f"{partner.name} may not award {achievement.id!r} of {catalog.issuers[achievement.issuer].name}: "
             "ask the consortium to add it to the partner's achievements.",
+        )  # fmt: skip
+    if not sender.reaches(achievement.id):
+        raise Rejected(
+            Code.ACHIEVEMENT_NOT_ALLOWED, "/achievement",
+            f"The key that was used is not good for {achievement.id!r}: use another key of {partner.name}, or ask the "
+            "consortium to add it to the key's achievements.",
         )  # fmt: skip
     return achievement
 

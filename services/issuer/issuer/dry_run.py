@@ -9,12 +9,12 @@ from enum import StrEnum
 from typing import Literal
 
 from issuer import domain
+from issuer.domain import Sender
 from issuer.intake import CompletionTaken, Intake
 from issuer.signer import Signer
 from issuer.store import Store
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.base import Contract
-from laurel.contracts.catalog import PartnerPublished
 from laurel.contracts.credentials import StatusPosition
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.topics import Message
@@ -74,16 +74,16 @@ class DryRun:
     policy: domain.Policy
     clock: Clock
 
-    async def foresee(self, partner: PartnerPublished, given: Sequence[object]) -> list[CompletionForeseen]:
+    async def foresee(self, sender: Sender, given: Sequence[object]) -> list[CompletionForeseen]:
         """What would become of each. Raises Rejected(NOT_READY) if the broker does not answer."""
-        admitted = await self.intake.admit(partner, given)
-        partner = self.catalog.partners.get(partner.id, partner)
-        ids = [self.intake.credential_id(partner, each) for each in admitted if isinstance(each, Message)]
+        admitted = await self.intake.admit(sender, given)
+        sender = self.intake.renewed(sender)
+        ids = [self.intake.credential_id(sender.partner, each) for each in admitted if isinstance(each, Message)]
         digests = {name: each.digest for name, each in (await self.store.intents(ids)).items()}
-        return await asyncio.to_thread(self._foresee, partner, admitted, digests)
+        return await asyncio.to_thread(self._foresee, sender, admitted, digests)
 
     def _foresee(
-        self, partner: PartnerPublished, admitted: Sequence[Message | CompletionTaken], digests: dict[str, str]
+        self, sender: Sender, admitted: Sequence[Message | CompletionTaken], digests: dict[str, str]
     ) -> list[CompletionForeseen]:
         """`digests` has the events that came before, by credential id; those of this call are added to it."""
         foreseen = []
@@ -91,11 +91,11 @@ class DryRun:
             if isinstance(each, CompletionTaken):
                 foreseen.append(_rejected(each.id, each.code, each.pointer, each.detail))
                 continue
-            credential = self.intake.credential_id(partner, each)
+            credential = self.intake.credential_id(sender.partner, each)
             try:
                 came_before = domain.came_before(digests.get(credential), each.event)
                 if not came_before:
-                    self._check_issuable(partner, each, credential)
+                    self._check_issuable(sender, each, credential)
             except Rejected as refusal:
                 foreseen.append(_rejected(each.event.id, refusal.code, refusal.pointer, refusal.detail))
                 continue
@@ -104,10 +104,10 @@ class DryRun:
             foreseen.append(CompletionForeseen(id=each.event.id, outcome=fate, credential=credential))
         return foreseen
 
-    def _check_issuable(self, partner: PartnerPublished, admitted: Message, credential: str) -> None:
+    def _check_issuable(self, sender: Sender, admitted: Message, credential: str) -> None:
         """Build and check the credential as issuing does, short of drawing and signing. Raises Rejected."""
         now = self.clock()
-        accepted = domain.accept(admitted.event, partner, self.catalog, self.policy, now)
+        accepted = domain.accept(admitted.event, sender, self.catalog, self.policy, now)
         try:
             self.signer.key_for(accepted.issuer, now)
         except Poison as error:

@@ -111,8 +111,9 @@ class CompletionHandler:
             return
         now = self.clock()
         try:
-            case.partner = domain.authenticate(case.event, self.catalog, self.derivation.intake_key.public, now)
-            case.accepted = domain.accept(case.event, case.partner, self.catalog, self.policy, now)
+            sender = domain.authenticate(case.event, self.catalog, self.derivation.intake_key.public, now)
+            case.partner = sender.partner
+            case.accepted = domain.accept(case.event, sender, self.catalog, self.policy, now)
         except Rejected as refusal:
             case.refusal = refusal
             return

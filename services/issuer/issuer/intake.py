@@ -15,7 +15,7 @@ from issuer.derivation import Derivation
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.base import Contract, Uri
-from laurel.contracts.catalog import PartnerPublished
+from laurel.contracts.catalog import ApiKey, PartnerPublished
 from laurel.contracts.completions import CompletionRecorded
 from laurel.contracts.errors import Code, Rejected, rejection_of
 from laurel.contracts.topics import COMPLETIONS, Message, message
@@ -92,8 +92,8 @@ class Intake:
         self._health = health
         self._catching_up = asyncio.Lock()  # strangers with wrong keys wait for each other, not for the broker
 
-    async def partner_of(self, request: Request) -> PartnerPublished:
-        """The partner whose API key the request bears.
+    async def sender_of(self, request: Request) -> domain.Sender:
+        """The partner whose API key the request bears, and the key.
 
         Raises:
             Rejected: UNAUTHORIZED, or NOT_READY while the catalog is still being read.
@@ -103,45 +103,52 @@ class Intake:
             why = "; ".join(reasons.values())
             raise Rejected(Code.NOT_READY, "", f"The issuer is not ready: {why}. Send the same again soon.")
         digest = sha256(bearer_of(request).encode()).hexdigest()
-        partner = self._catalog.partner_of_api_key(digest)
-        if partner is None:
+        found = self._catalog.partner_of_api_key(digest)
+        if found is None:
             await self._catch_up()
-            partner = self._catalog.partner_of_api_key(digest)
-        if partner is None:
+            found = self._catalog.partner_of_api_key(digest)
+        if found is None:
             raise Rejected(Code.UNAUTHORIZED, "", "The API key is not one that is registered in the catalog.")
-        return partner
+        return domain.Sender(*found)
 
     async def take(
-        self, partner: PartnerPublished, given: Sequence[object], trace: Mapping[str, str]
+        self, sender: domain.Sender, given: Sequence[object], trace: Mapping[str, str]
     ) -> list[CompletionTaken]:
         """Check each, publish the good ones under the caller's trace, and return when the brokers have them.
 
         Raises:
             Rejected: NOT_READY, the brokers do not answer.
         """
-        admitted = await self.admit(partner, given)
+        admitted = await self.admit(sender, given)
         outgoing = [each for each in admitted if isinstance(each, Message)]
         if outgoing:
-            await self._publish([self._vouched(partner, each) for each in outgoing], trace)
-        return [each if isinstance(each, CompletionTaken) else self._accepted(partner, each) for each in admitted]
+            await self._publish([self._vouched(sender.partner, each) for each in outgoing], trace)
+        return [
+            each if isinstance(each, CompletionTaken) else self._accepted(sender.partner, each) for each in admitted
+        ]
 
-    async def admit(self, partner: PartnerPublished, given: Sequence[object]) -> list[Message | CompletionTaken]:
+    async def admit(self, sender: domain.Sender, given: Sequence[object]) -> list[Message | CompletionTaken]:
         """The unsigned event of each completion, or why it is refused. Raises Rejected(NOT_READY)."""
         admitted: list[Message | CompletionTaken] = []
         fresh = False
         for each in given:
             try:
                 try:
-                    admitted.append(self._event(partner, _read(each)))
+                    admitted.append(self._event(sender, _read(each)))
                 except Rejected as refusal:
                     if fresh or refusal.code not in domain.MAY_BE_STALE:
                         raise
                     await self._catch_up()
-                    fresh, partner = True, self._catalog.partners.get(partner.id, partner)
-                    admitted.append(self._event(partner, _read(each)))
+                    fresh, sender = True, self.renewed(sender)
+                    admitted.append(self._event(sender, _read(each)))
             except Rejected as refusal:
                 admitted.append(_refused(each, refusal))
         return admitted
+
+    def renewed(self, sender: domain.Sender) -> domain.Sender:
+        """The sender as the catalog has it by now; as it was, where its key is gone: it was let in with it."""
+        found = self._catalog.partner_of_api_key(sender.key.sha256) if isinstance(sender.key, ApiKey) else None
+        return domain.Sender(*found) if found else sender
 
     def credential_id(self, partner: PartnerPublished, admitted: Message) -> str:
         """The id of the credential that the event leads to."""
@@ -164,10 +171,10 @@ class Intake:
                 raise
             raise _unanswered() from error
 
-    def _event(self, partner: PartnerPublished, given: CompletionIn) -> Message:
-        source = given.source or partner.sources[0]
+    def _event(self, sender: domain.Sender, given: CompletionIn) -> Message:
+        source = given.source or sender.partner.sources[0]
         try:
-            domain.authorize(partner, source, given.data, self._catalog)
+            domain.authorize(sender, source, given.data, self._catalog)
             domain.check_dates(given.data, self._policy, self._clock())
         except Rejected as refusal:
             pointer = "/source" if refusal.code is Code.SOURCE_NOT_REGISTERED else f"/data{refusal.pointer}"

@@ -233,7 +233,7 @@ def _claims(partner: Partner | Operator) -> list[tuple[str, str]]:
     return [
         *(("source", source) for source in partner.sources),
         *(("key id", key.kid) for key in partner.keys),
-        *(("API key", digest) for digest in partner.api_key_hashes),
+        *(("API key", digest) for digest in partner.api_key_digests),
     ]
 
 

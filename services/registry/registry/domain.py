@@ -14,7 +14,7 @@ import orjson
 from laurel.contracts import audit_entries
 from laurel.contracts.addresses import Addresses, verification_method
 from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
-from laurel.contracts.catalog import IssuerPublished, PartnerPublished
+from laurel.contracts.catalog import IssuerPublished, PartnerKey, PartnerPublished
 from laurel.contracts.credentials import CredentialIssued
 from laurel.contracts.envelope import Envelope, derived_id
 from laurel.contracts.errors import Code, Rejected
@@ -182,8 +182,8 @@ TRANSITIONS = {
 
 def authorised_partner(
     event: Envelope, claimed: SignatureHeader, partner: PartnerPublished | None, now: datetime
-) -> PartnerPublished:
-    """The partner that signed a request; `partner` is whose key the signature names.
+) -> tuple[PartnerPublished, PartnerKey]:
+    """The partner that signed a request, and the key; `partner` is whose key the signature names.
 
     Raises:
         Rejected: UNKNOWN_KEY, SIGNATURE_WRONG or SOURCE_NOT_REGISTERED.
@@ -198,7 +198,7 @@ def authorised_partner(
         raise Rejected(
             Code.SOURCE_NOT_REGISTERED, "", f"The event's source is none that partner {partner.id!r} has registered."
         )
-    return partner
+    return partner, key
 
 
 def changed(
@@ -215,6 +215,11 @@ def changed(
         raise Rejected(
             Code.STATUS_NOT_YOURS, "/credential", "Only the partner that reported the completion may change this."
         )
+    if request.achievements is not None and credential.achievement not in request.achievements:
+        raise Rejected(
+            Code.STATUS_NOT_YOURS, "/credential",
+            f"The key that signed this is not good for {credential.achievement!r}: sign with another key.",
+        )  # fmt: skip
     if application(credential, request.id) is not None:
         return credential
     if request.on_version not in (None, credential.version):

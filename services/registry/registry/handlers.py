@@ -203,11 +203,11 @@ class Handlers:
         claimed = signature.read(each.event)
         signer = await self._store.partner_of_key(claimed.kid)
         now = self._clock()
-        partner = authorised_partner(each.event, claimed, signer, held.accepted_at if held else now)
+        partner, key = authorised_partner(each.event, claimed, signer, held.accepted_at if held else now)
         if held is None:
             held = await self._store.accept(
-                StoredRequest(id=request_id, partner=partner.id, credential=each.body.credential,
-                              digest=_digest(each), accepted_at=now)
+                StoredRequest(id=request_id, partner=partner.id, achievements=key.achievements,
+                              credential=each.body.credential, digest=_digest(each), accepted_at=now)
             )  # fmt: skip
         if held.digest != _digest(each) or held.partner != partner.id:
             raise Rejected(Code.REQUEST_ID_REUSED, "", "A request with this id came before with other content.")

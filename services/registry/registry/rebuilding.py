@@ -155,7 +155,7 @@ class Rebuild:
             request_id = derived_id(event.source, event.id, event.type)
             claimed = signature.read(event)
             signer = await self._store.partner_of_key(claimed.kid)
-            partner = authorised_partner(event, claimed, signer, body.requested_at).id
+            partner = authorised_partner(event, claimed, signer, body.requested_at)[0].id
         credential = await self._store.credential(body.credential)
         request = restored_request(request_id, partner, event, body, credential, passed=passed)
         if request is not None:

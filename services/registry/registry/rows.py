@@ -64,13 +64,15 @@ class Refused(Contract):
 class StoredRequest(Contract):
     """A status request from its acceptance on. `digest` is of the event's body.
 
-    `partner` is who signed it; it is None for what the registry's own API accepted, with `operator` as the audit names
-    who asked. One of a bulk change has the `batch` of it that it belongs to, and the version that the credential had
-    when it was selected: whoever changed it since has the last word.
+    `partner` is who signed it, and `achievements` what the key is good for, if not for all of the partner's. It is None
+    for what the registry's own API accepted, with `operator` as the audit names who asked. One of a bulk change has the
+    `batch` of it that it belongs to, and the version that the credential had when it was selected: whoever changed it
+    since has the last word.
     """
 
     id: str
     partner: Slug | None = None
+    achievements: tuple[Slug, ...] | None = None
     credential: CredentialId
     operator: Slug | None = None
     trace: str | None = None

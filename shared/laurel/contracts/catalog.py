@@ -41,6 +41,10 @@ def _one_of(vocabulary: Vocabulary) -> AfterValidator:
     return AfterValidator(check)
 
 
+Reach = Annotated[tuple[Slug, ...], Field(max_length=5000)] | None
+"""The achievements that a key extends to; None: to all of its holder's."""
+
+
 class IssuerKey(Contract):
     """A member's public signing key. A retired key still verifies what it signed before it was retired."""
 
@@ -59,6 +63,17 @@ class PartnerKey(Contract):
     """The public key, Ed25519, as Multikey."""
     retired: Moment | None = None
     """When the key was retired; it verifies only what was sent before."""
+    achievements: Reach = None
+    """The ids of the partner's achievements that the key is good for; absent: all of them."""
+
+
+class ApiKey(Contract):
+    """A partner's key for the HTTP intake that is good for some achievements only."""
+
+    sha256: Digest
+    """The SHA-256 of the key, in hexadecimal; the key has 256 random bits."""
+    achievements: Reach = None
+    """The ids of the partner's achievements that the key is good for; absent: all of them."""
 
 
 class Alignment(Contract):
@@ -112,15 +127,34 @@ class Partner(Contract):
     keys: Annotated[tuple[PartnerKey, ...], Field(max_length=32)] = ()
     """The keys that may sign the partner's events."""
     api_key_hashes: Annotated[tuple[Digest, ...], Field(max_length=8)] = ()
-    """The SHA-256, in hexadecimal, of each API key for the HTTP intake."""
+    """The SHA-256, in hexadecimal, of each API key for the HTTP intake that is good for all achievements."""
+    api_keys: Annotated[tuple[ApiKey, ...], Field(max_length=32)] = ()
+    """API keys for the HTTP intake that are good for some achievements."""
     achievements: Annotated[tuple[Slug, ...], Field(max_length=5000)]
     """The ids of all achievements that the partner may award."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Partner:
-        if not self.keys and not self.api_key_hashes:
-            raise ValueError("a partner needs at least one of keys and apiKeyHashes")
+        if not self.keys and not self.api_key_digests:
+            raise ValueError("a partner needs at least one of keys, apiKeyHashes and apiKeys")
+        reaches = [(f"the key {key.kid!r}", key.achievements) for key in self.keys]
+        reaches += [("an API key", key.achievements) for key in self.api_keys]
+        for whose, reach in reaches:
+            beyond = next((name for name in reach or () if name not in self.achievements), None)
+            if beyond is not None:
+                raise ValueError(f"{whose} is good for {beyond!r}, which is not among the partner's achievements")
         return self
+
+    def api_key(self, digest: str) -> ApiKey | None:
+        """The partner's API key of this SHA-256, however it is listed."""
+        if digest in self.api_key_hashes:
+            return ApiKey(sha256=digest)
+        return next((key for key in self.api_keys if key.sha256 == digest), None)
+
+    @property
+    def api_key_digests(self) -> tuple[str, ...]:
+        """The SHA-256 of each of its API keys, however they are listed."""
+        return (*self.api_key_hashes, *(key.sha256 for key in self.api_keys))
 
 
 class Achievement(Contract):
@@ -203,7 +237,7 @@ class Catalog(Contract):
             ("operator", [entry.id for entry in self.operators]),
             ("source", [source for partner in self.partners for source in set(partner.sources)]),
             ("partner key", [key.kid for partner in self.partners for key in partner.keys]),
-            ("API key hash", [digest for partner in self.partners for digest in partner.api_key_hashes]),
+            ("API key hash", [digest for partner in self.partners for digest in partner.api_key_digests]),
             ("token hash", [token.sha256 for operator in self.operators for token in operator.token_hashes]),
         ):
             doubled = next((name for name in ids if ids.count(name) > 1), None) if len(set(ids)) < len(ids) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from laurel.contracts.catalog import AchievementPublished, IssuerPublished, PartnerKey, PartnerPublished
+from laurel.contracts.catalog import AchievementPublished, ApiKey, IssuerPublished, PartnerKey, PartnerPublished
 from laurel.contracts.operators import OperatorPublished
 
 Entry = IssuerPublished | PartnerPublished | AchievementPublished | OperatorPublished
@@ -45,12 +45,15 @@ class CatalogIndex:
                     return partner, key
         return None
 
-    def partner_of_api_key(self, digest: str) -> PartnerPublished | None:
-        """The partner whose API key has this SHA-256, in hexadecimal.
+    def partner_of_api_key(self, digest: str) -> tuple[PartnerPublished, ApiKey] | None:
+        """The partner whose API key has this SHA-256, in hexadecimal, and the key.
 
         An API key has 256 random bits, so looking its hash up reveals nothing that comparing would hide.
         """
-        return next((each for each in self.partners.values() if digest in each.api_key_hashes), None)
+        for partner in self.partners.values():
+            if key := partner.api_key(digest):
+                return partner, key
+        return None
 
     def operator_of_token(self, digest: str) -> OperatorPublished | None:
         """The operator that has, or had, a token of this SHA-256; see `partner_of_api_key` on looking it up."""

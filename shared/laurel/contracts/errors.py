@@ -71,7 +71,7 @@ _MEANINGS = {
     Code.SIGNATURE_WRONG: "The signature does not match the event.",
     Code.SOURCE_NOT_REGISTERED: "The event's source is not one the partner registered.",
     Code.UNKNOWN_ACHIEVEMENT: "The catalog has no such achievement.",
-    Code.ACHIEVEMENT_NOT_ALLOWED: "The partner may not award this achievement.",
+    Code.ACHIEVEMENT_NOT_ALLOWED: "The partner, or the key that it used, may not award this achievement.",
     Code.DATE_IN_FUTURE: "The completion lies in the future.",
     Code.DATE_TOO_OLD: "The completion lies further back than is accepted.",
     Code.DUPLICATE_EVENT: "The same event came before; its credential stands and no second one was made.",

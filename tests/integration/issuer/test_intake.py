@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -13,14 +14,15 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 from fastapi import FastAPI
 
-from integration.issuer.running import bodies, completions_of, running
+from integration.issuer.running import bodies, completions_of, running, update
 from issuer.app import build
 from issuer.config import IssuerSettings
+from laurel.contracts.catalog import ApiKey, PartnerKey, PartnerPublished
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import COMPLETIONS, CREDENTIALS, REJECTED_COMPLETIONS, Message
 from laurel.runtime.web import PROBLEM
 from support.log import publish, read_topic
-from support.world import API_KEY, World
+from support.world import API_KEY, World, key
 
 BEARER = {"Authorization": f"Bearer {API_KEY}"}
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -205,3 +207,35 @@ async def test_an_id_that_is_no_text_does_not_refuse_the_others(settings: Issuer
     assert answer.status_code == 207, answer.text
     refused, taken = answer.json()["completions"]
     assert (refused["accepted"], refused.get("id"), taken["accepted"]) == (False, None, True)
+
+
+async def test_a_key_that_is_good_for_some_achievements_earns_no_others(settings: IssuerSettings, world: World) -> None:
+    """Over HTTP with an API key, dry or not, and over Kafka with a signing key."""
+    token, second = "laurel_for-python-alone", key("campus, python alone")
+    campus = next(each for each in world.published() if isinstance(each, PartnerPublished) and each.id == "campus")
+    reach = ("python",)
+    signing = PartnerKey(kid="campus-2", public_key_multibase=second.public.to_multibase(), achievements=reach)
+    calling = ApiKey(sha256=sha256(token.encode()).hexdigest(), achievements=reach)
+    bearer = {"Authorization": f"Bearer {token}"}
+    async with intake(settings, world) as (_, client):
+        await publish(settings, [update(campus, keys=(*campus.keys, signing), api_keys=(calling,))])
+        for params in ({"dryRun": "true"}, {}):
+            answer = await client.post("/completions", params=params, headers=bearer,
+                                       json=[completion("h-1", "python"), completion("h-2", "welding")])  # fmt: skip
+            good, bad = answer.json()["completions"]
+            assert good.get("accepted", good.get("outcome") == "issued"), good
+            assert (bad["code"], bad["pointer"]) == (Code.ACHIEVEMENT_NOT_ALLOWED, "/data/achievement")
+            assert "The key that was used is not good for 'welding'" in bad["detail"]
+        alone = await client.post("/completions", json=completion("h-2", "welding"), headers=bearer)
+        assert (alone.status_code, alone.json()["code"]) == (403, Code.ACHIEVEMENT_NOT_ALLOWED)
+
+        await publish(settings, [
+            world.completion("k-1", achievement="python", kid="campus-2", signer=second),
+            world.completion("k-2", achievement="welding", kid="campus-2", signer=second),
+            world.completion("k-3", achievement="welding"),
+        ])  # fmt: skip
+        (refused,) = await bodies(settings, REJECTED_COMPLETIONS, 1)
+        assert (refused["eventId"], refused["code"]) == ("k-2", Code.ACHIEVEMENT_NOT_ALLOWED)
+        assert (refused["partner"], refused["pointer"]) == ("campus", "/achievement")
+        issued = await bodies(settings, CREDENTIALS, 3)
+        assert sorted(each["achievement"] for each in issued) == ["python", "python", "welding"]

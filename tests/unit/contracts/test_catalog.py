@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from laurel.contracts.catalog import AchievementPublished, Catalog, IssuerPublished, Partner, PartnerPublished
+from laurel.contracts.catalog import AchievementPublished, ApiKey, Catalog, IssuerPublished, Partner, PartnerPublished
 from laurel.contracts.catalog_index import CatalogIndex
 from support.world import API_KEY, World
 
@@ -61,7 +61,17 @@ FINDINGS: dict[str, tuple[Callable[[Document], None], str]] = {
         "partner 'campus' names the unknown achievement 'juggling'"),
     "a partner that cannot be told": (
         lambda document: document["partners"][0].update(keys=[], apiKeyHashes=[]),
-        "a partner needs at least one of keys and apiKeyHashes"),
+        "a partner needs at least one of keys, apiKeyHashes and apiKeys"),
+    "an API key that is listed twice": (
+        lambda document: document["partners"][0].update(
+            apiKeys=[{"sha256": document["partners"][0]["apiKeyHashes"][0]}]),
+        "the API key hash '148161e674b1"),
+    "a key for more than its partner's": (
+        set_in("partners", 0, "keys", 0, "achievements", to=["welding", "robotics"]),
+        "the key 'campus-1' is good for 'robotics', which is not among the partner's achievements"),
+    "an API key for more than its partner's": (
+        set_in("partners", 0, "apiKeys", to=[{"sha256": "a7" * 32, "achievements": ["robotics"]}]),
+        "an API key is good for 'robotics'"),
     "a source of two partners": (
         lambda document: document["partners"][1].update(sources=document["partners"][0]["sources"]),
         "the source 'https://campus.example.org/lms' stands there twice"),
@@ -102,6 +112,8 @@ def test_either_way_in_is_enough_for_a_partner() -> None:
     document = a_catalog()["partners"][0]
     assert Partner.model_validate(document | {"keys": []}).api_key_hashes
     assert Partner.model_validate(document | {"apiKeyHashes": []}).keys
+    limited = {"keys": [], "apiKeyHashes": [], "apiKeys": [{"sha256": "a7" * 32, "achievements": ["welding"]}]}
+    assert Partner.model_validate(document | limited).api_key("a7" * 32)
 
 
 def test_a_source_may_stand_twice_with_its_own_partner_and_an_operator_without_a_token() -> None:
@@ -133,7 +145,17 @@ def test_entries_are_found_by_id_key_did_and_api_key(index: CatalogIndex, world:
     assert (found[0].id, found[1].kid) == ("forge", "forge-1")
     holder = index.partner_of_api_key(sha256(API_KEY.encode()).hexdigest())
     assert holder is not None
-    assert holder.id == "campus"
+    assert (holder[0].id, holder[1].achievements) == ("campus", None)
+
+
+def test_an_api_key_is_found_with_what_it_is_good_for(index: CatalogIndex) -> None:
+    campus = index.partners["campus"]
+    limited = ApiKey(sha256="a7" * 32, achievements=("welding",))
+    index.add(campus.model_copy(update={"version": campus.version + 1, "api_keys": (limited,)}))
+    assert index.partner_of_api_key(limited.sha256) == (index.partners["campus"], limited)
+    held = index.partner_of_api_key(campus.api_key_hashes[0])
+    assert held is not None
+    assert held[1].achievements is None
 
 
 def test_what_is_not_there_is_not_found(index: CatalogIndex) -> None:

@@ -38,8 +38,8 @@ def catalog() -> CatalogIndex:
 
 
 def decide(event: Envelope, catalog: CatalogIndex, now: datetime = EPOCH) -> domain.Accepted:
-    partner = domain.authenticate(event, catalog, INTAKE.public, now)
-    return domain.accept(event, partner, catalog, POLICY, now)
+    sender = domain.authenticate(event, catalog, INTAKE.public, now)
+    return domain.accept(event, sender, catalog, POLICY, now)
 
 
 def changed(partner: PartnerPublished, **changes: object) -> PartnerPublished:
@@ -200,6 +200,26 @@ def test_a_partners_key_is_good_until_it_is_retired(
     except Rejected as refusal:
         found = refusal.code
     assert found is code
+
+
+@pytest.mark.parametrize(
+    ("reach", "code"),
+    [(None, None), (("welding", "python"), None), (("python",), Code.ACHIEVEMENT_NOT_ALLOWED),
+     ((), Code.ACHIEVEMENT_NOT_ALLOWED)],
+)  # fmt: skip
+def test_a_key_is_good_for_its_own_achievements_alone(
+    reach: tuple[str, ...] | None, code: Code | None, catalog: CatalogIndex
+) -> None:
+    campus = catalog.partners["campus"]
+    catalog.add(changed(campus, keys=tuple(each.model_copy(update={"achievements": reach}) for each in campus.keys)))
+    assert decide(vouched("campus"), catalog).achievement.id == "welding", "our intake has looked at the key itself"
+    if code is None:
+        assert decide(good(), catalog).achievement.id == "welding"
+        return
+    with pytest.raises(Rejected) as refusal:
+        decide(good(), catalog)
+    assert (refusal.value.code, refusal.value.pointer) == (code, "/achievement")
+    assert "The key that was used is not good for 'welding': use another key of Partner campus" in refusal.value.detail
 
 
 def test_every_refusal_that_the_catalog_could_lift_is_asked_again(catalog: CatalogIndex) -> None:

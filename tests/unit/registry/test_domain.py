@@ -249,6 +249,11 @@ def test_who_may_change_a_status(issuer: Issuer) -> None:
     with pytest.raises(Rejected) as refusal:
         changed_by(credential, accepted(issuer, TOKEN, partner="forge"), Action.REVOKE)
     assert refusal.value.code is Code.STATUS_NOT_YOURS
+    limited = theirs.model_copy(update={"achievements": (credential.achievement,)})
+    assert changed_by(credential, limited, Action.REVOKE).state is State.REVOKED
+    with pytest.raises(Rejected, match="The key that signed this is not good for 'welding'") as refusal:
+        changed_by(credential, theirs.model_copy(update={"achievements": ("python",)}), Action.REVOKE)
+    assert refusal.value.code is Code.STATUS_NOT_YOURS
     with pytest.raises(Rejected) as refusal:
         changed(None, theirs, wish(theirs, Action.REVOKE))
     assert refusal.value.code is Code.UNKNOWN_CREDENTIAL
@@ -280,7 +285,7 @@ def test_a_partner_is_known_by_its_signature(
     event = issuer.wish(TOKEN, Action.REVOKE, **more).event
     signer = partner(world, of, retired) if of else None
     if code is None:
-        assert authorised_partner(event, signature.read(event), signer, EPOCH).id == of
+        assert authorised_partner(event, signature.read(event), signer, EPOCH)[0].id == of
         return
     with pytest.raises(Rejected) as refusal:
         authorised_partner(event, signature.read(event), signer, EPOCH)
