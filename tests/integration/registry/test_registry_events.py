@@ -168,6 +168,27 @@ async def test_partners_change_what_they_reported_and_nothing_else(registry: Reg
     assert bodies[1] == bodies[2]
 
 
+async def test_a_key_for_some_achievements_changes_no_others_credentials(
+    registry: Registry, issuer: Issuer, world: World
+) -> None:
+    campus, *others = world.catalog.partners
+    limited = tuple(each.model_copy(update={"achievements": ("python",)}) for each in campus.keys)
+    await registry.apply_catalog(
+        world.catalog.model_copy(update={"partners": (campus.model_copy(update={"keys": limited}), *others)})
+    )
+    await registry.send(issuer.issued("token-0001"))
+    await registry.filed("token-0001")
+    refused = issuer.wish("token-0001", Action.REVOKE)
+    await registry.send(refused)
+    await eventually(lambda: refused_request(registry, refused.event.source, refused.event.id), what="the refusal")
+    assert (await registry.filed("token-0001"))["state"] == "active"
+
+    await registry.apply_catalog()
+    await registry.send(refused)  # what was refused once stays so, though the key may do it now
+    await registry.send(issuer.wish("token-0001", Action.SUSPEND, event_id="wish-2"))
+    assert (await eventually_version(registry, "token-0001", 2))["state"] == "suspended"
+
+
 async def eventually_version(registry: Registry, token: str, version: int) -> dict[str, Any]:
     async def look() -> dict[str, Any]:
         shown = await registry.filed(token)
