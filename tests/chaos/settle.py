@@ -80,7 +80,9 @@ def left_to_do(database_url: str) -> tuple[int, int]:
     """How many deliveries have something left to do, and how many families of status lists are to be published."""
     client: MongoClient[dict[str, Any]] = MongoClient(database_url, serverSelectionTimeoutMS=5000)
     with client:
-        deliveries = client["laurel_notifier"]["deliveries"].count_documents({"due_at": {"$exists": True}})
+        notifier = client["laurel_notifier"]
+        claims = notifier["claims"].find_one() or {"held": []}
+        deliveries = notifier["deliveries"].count_documents({"due_at": {"$exists": True}}) + len(claims["held"])
         return deliveries, client["laurel_issuer"]["status_list_families"].count_documents({"unpublished": True})
 
 

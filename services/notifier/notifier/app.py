@@ -35,7 +35,7 @@ def build(settings: NotifierSettings, *, clock: Clock = utc_now, draw: Callable[
     kafka = Kafka(settings, SERVICE, health, clock=clock)
     catalog = CatalogView(settings, SERVICE, health)
     worker = Worker(store, catalog, MailServer(settings), kafka.publish, settings, clock=clock, draw=draw)
-    handlers = Handlers(store, recipient_days=settings.recipient_days, wake=worker.wake, clock=clock)
+    handlers = Handlers(store, catalog, recipient_days=settings.recipient_days, wake=worker.wake, clock=clock)
     kafka.subscribe(CREDENTIALS, handlers.credentials)
     kafka.subscribe(RECIPIENTS, handlers.recipients)
     kafka.subscribe(STATUS_CHANGES, handlers.status_changes)

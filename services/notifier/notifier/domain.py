@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from laurel.contracts.catalog_index import CatalogIndex
 from laurel.contracts.credentials import CredentialIssued
 from laurel.contracts.envelope import derived_id
 from laurel.contracts.operations import DeliveryFailed, DeliverySucceeded, Occasion
@@ -75,7 +76,8 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The catalog's names as they stood at the first attempt, so that a repeated mail is the same mail."""
+    """The catalog's names as they stood when the mail was planned, or as soon as the catalog had them, so that a
+    repeated mail is the same mail."""
 
     achievement: str
     issuer: str
@@ -84,7 +86,8 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try. It is recorded before the mail is handed over: without an outcome, the mail may have gone out."""
+    """One try. It is recorded when it has ended, or when whoever made it was found dead: without an outcome, the mail
+    may have gone out."""
 
     at: datetime
     outcome: Outcome | None = None
@@ -98,7 +101,6 @@ class Delivery:
     """One notification on one occasion, without personal data. `due_at` is None when nothing is left to do.
 
     `since` is when the credential was issued or revoked; `created_at` when the notifier heard of it.
-    `unreported` says that the last attempt's outcome has still to be published.
     """
 
     id: str
@@ -115,7 +117,6 @@ class Delivery:
     attempts: tuple[Attempt, ...] = ()
     waiting_for: Missing | None = None
     wording: Wording | None = None
-    unreported: bool = False
 
     @property
     def perhaps_heard(self) -> bool:
@@ -134,17 +135,27 @@ def counterpart_id(delivery: Delivery) -> str:
     return delivery_id(delivery.credential, other)
 
 
+def wording_of(catalog: CatalogIndex, issuer: str, achievement: str) -> Wording | None:
+    """The catalog's names now; None until it has both entries."""
+    awarded, member = catalog.achievements.get(achievement), catalog.issuers.get(issuer)
+    if awarded is None or member is None:
+        return None
+    return Wording(awarded.name, member.name, member.email or member.url)
+
+
 def is_earned(event: CredentialIssued | StatusChanged) -> bool:
     """Whether a completion earned the credential: only then is there a learner to tell."""
     return event.achievement is not None
 
 
-def on_issued(event: CredentialIssued, now: datetime, trace: Mapping[str, str]) -> Delivery:
+def on_issued(
+    event: CredentialIssued, now: datetime, trace: Mapping[str, str], wording: Wording | None = None
+) -> Delivery:
     """What a new credential that was earned leads to."""
     assert event.achievement is not None
     return Delivery(
         id=delivery_id(event.id, Occasion.ISSUED), credential=event.id, occasion=Occasion.ISSUED, issuer=event.issuer,
-        achievement=event.achievement, since=event.issued_at, created_at=now, due_at=now, trace=trace,
+        achievement=event.achievement, since=event.issued_at, created_at=now, due_at=now, trace=trace, wording=wording,
     )  # fmt: skip
 
 
@@ -153,13 +164,15 @@ def is_told(event: StatusChanged) -> bool:
     return event.state is State.REVOKED and is_earned(event)
 
 
-def on_revoked(event: StatusChanged, now: datetime, trace: Mapping[str, str]) -> Delivery:
+def on_revoked(
+    event: StatusChanged, now: datetime, trace: Mapping[str, str], wording: Wording | None = None
+) -> Delivery:
     """What the revocation of a credential that was earned leads to."""
     assert event.achievement is not None
     return Delivery(
         id=delivery_id(event.credential, Occasion.REVOKED), credential=event.credential, occasion=Occasion.REVOKED,
         issuer=event.issuer, achievement=event.achievement, since=event.changed_at, reason=event.reason,
-        created_at=now, due_at=now, trace=trace,
+        created_at=now, due_at=now, trace=trace, wording=wording,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from laurel.contracts.base import Contract
+from laurel.contracts.catalog_index import CatalogIndex
 from laurel.contracts.credentials import CredentialIssued, RecipientRecorded
 from laurel.contracts.envelope import Envelope
 from laurel.contracts.operations import Occasion
@@ -13,7 +14,17 @@ from laurel.contracts.status import StatusChanged
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from laurel.runtime.record import Record, read_event
-from notifier.domain import Missing, Recipient, delivery_id, is_earned, is_told, on_issued, on_revoked
+from notifier.domain import (
+    Missing,
+    Recipient,
+    Wording,
+    delivery_id,
+    is_earned,
+    is_told,
+    on_issued,
+    on_revoked,
+    wording_of,
+)
 from notifier.store import Store
 
 
@@ -26,8 +37,11 @@ class Handlers:
     looked at again in its own time.
     """
 
-    def __init__(self, store: Store, *, recipient_days: int, wake: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self, store: Store, catalog: CatalogIndex, *, recipient_days: int, wake: Callable[[], None], clock: Clock
+    ) -> None:
         self._store = store
+        self._catalog = catalog
         self._kept = timedelta(days=recipient_days)
         self._wake = wake
         self._clock = clock
@@ -36,7 +50,7 @@ class Handlers:
         """`credentials.v1`: a delivery for each new credential that was earned. Raises Poison."""
         now = self._clock()
         rows = [
-            on_issued(body, now, _trace(record))
+            on_issued(body, now, _trace(record), self._wording(body))
             for record, _, body in _events(records)
             if isinstance(body, CredentialIssued) and is_earned(body)
         ]
@@ -62,7 +76,7 @@ class Handlers:
         """`status.changes.v1`: a delivery for each revocation. Raises Poison."""
         now = self._clock()
         rows = [
-            on_revoked(body, now, _trace(record))
+            on_revoked(body, now, _trace(record), self._wording(body))
             for record, _, body in _events(records)
             if isinstance(body, StatusChanged) and is_told(body)
         ]
@@ -71,6 +85,10 @@ class Handlers:
         await self._store.add_deliveries(rows)
         await self._store.revoked([delivery_id(row.credential, Occasion.ISSUED) for row in rows], now)
         self._wake()
+
+    def _wording(self, event: CredentialIssued | StatusChanged) -> Wording | None:
+        assert event.achievement is not None
+        return wording_of(self._catalog, event.issuer, event.achievement)
 
 
 def _events(records: Sequence[Record]) -> Iterator[tuple[Record, Envelope, Contract]]:

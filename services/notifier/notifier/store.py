@@ -1,14 +1,19 @@
-"""The notifier's database: `recipients`, which is personal and forgets, and `deliveries`, which is neither."""
+"""The notifier's database: `recipients`, which is personal and forgets, and `deliveries`, which is neither.
+
+`claims` is one document, which says who has which deliveries in hand.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from laurel.contracts.operations import Occasion
-from laurel.runtime.mongo import BulkWriteError, Mongo, UpdateOne, duplicates_only
+from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
+from notifier.claims import Claim, Claimed, Claims
 from notifier.domain import (
     Attempt,
     Delivery,
@@ -21,15 +26,20 @@ from notifier.domain import (
 )
 
 Document = dict[str, Any]
+_CLAIMS = "claims"
 _IDS_AT_ONCE = 50
 
 
 class Store:
-    """Every write is conditional on what its writer saw; a method that returns False changed nothing."""
+    """Every write is conditional on what its writer saw; a method that returns False changed nothing.
+
+    `record`, `word` and `change_claims` are for whoever has claimed the row; all else anybody may do at any time.
+    """
 
     def __init__(self, mongo: Mongo) -> None:
         self._recipients = mongo.collection("recipients")
         self._deliveries = mongo.collection("deliveries")
+        self._claims = mongo.collection("claims")
 
     async def prepare(self) -> None:
         """Make the indexes. The database itself deletes recipients whose time is over."""
@@ -37,6 +47,9 @@ class Store:
         await self._deliveries.create_index("due_at", sparse=True)  # rows with nothing left to do are not in it
         await self._deliveries.create_index("created_at")
         await self._deliveries.create_index([("state", 1), ("created_at", -1)])
+        if await self._claims.find_one({"_id": _CLAIMS}) is None:
+            with suppress(DuplicateKeyError):  # another instance was faster
+                await self._claims.insert_one({"_id": _CLAIMS, "changes": 0, "held": []})
 
     async def add_recipients(self, recipients: Sequence[Recipient]) -> None:
         """Keep contact data; what is there stays as it is."""
@@ -72,10 +85,30 @@ class Store:
         found = await self._deliveries.find_one({"_id": row_id})
         return None if found is None else _delivery(found)
 
+    async def deliveries(self, row_ids: Sequence[str]) -> dict[str, Delivery]:
+        """Those of the deliveries that there are."""
+        found: dict[str, Delivery] = {}
+        for start in range(0, len(row_ids), _IDS_AT_ONCE):
+            query = self._deliveries.find({"_id": {"$in": list(row_ids[start : start + _IDS_AT_ONCE])}})
+            found |= {document["_id"]: _delivery(document) for document in await query.to_list(None)}
+        return found
+
     async def due(self, before: datetime, limit: int) -> list[Delivery]:
         """The deliveries with something to do before a moment, the longest due first."""
         query = self._deliveries.find({"due_at": {"$lte": before}}).sort("due_at", 1).limit(limit)
         return [_delivery(document) for document in await query.to_list(None)]
+
+    async def claims(self) -> Claims:
+        """Who has what in hand."""
+        found = await self._claims.find_one({"_id": _CLAIMS})
+        assert found is not None, "prepare() makes it"
+        return Claims(found["changes"], tuple(_claim(each) for each in found["held"]))
+
+    async def change_claims(self, seen: Claims, held: Sequence[Claim]) -> bool:
+        """Put others in the place of the claims that were seen, unless they have changed since."""
+        changed = {"changes": seen.changes + 1, "held": [asdict(claim) for claim in held]}
+        condition = {"_id": _CLAIMS, "changes": seen.changes}
+        return (await self._claims.update_one(condition, {"$set": changed})).matched_count == 1
 
     async def newest(
         self, credential: str | None, state: DeliveryState | None, limit: int, *,
@@ -97,8 +130,8 @@ class Store:
         await self._make_due(row_ids, {"waiting_for": missing.value}, now)
 
     async def revoked(self, issued_row_ids: Sequence[str], now: datetime) -> None:
-        """Make open rows due that nobody has in hand, so that a revoked credential's are closed at once."""
-        await self._make_due(issued_row_ids, {"in_hand": False, "unreported": False}, now)
+        """Make open rows due, so that a revoked credential's are closed at once."""
+        await self._make_due(issued_row_ids, {"due_at": {"$gt": now}}, now)
 
     async def _make_due(self, row_ids: Sequence[str], condition: Document, now: datetime) -> None:
         """Few rows meet the condition, as a rule, and a look costs much less than a write. A row that meets it only
@@ -111,50 +144,34 @@ class Store:
                 changes = [UpdateOne({"_id": row["_id"], **open_row}, {"$set": {"due_at": now}}) for row in found]
                 await self._deliveries.bulk_write(changes, ordered=False)
 
-    async def lease(self, seen: Delivery, wording: Wording, now: datetime, until: datetime) -> bool:
-        """Take a row in hand and record that an attempt begins, unless somebody else was faster."""
-        attempt = _attempt_document(Attempt(at=now))
-        change = {
-            "$set": {"due_at": until, "in_hand": True, "waiting_for": None, "wording": asdict(wording)},
-            "$inc": {"tries": 1},
-            "$push": {"attempts": attempt},
-        }
-        return await self._change(self._unchanged(seen), change)
+    async def word(self, row_id: str, wording: Wording) -> None:
+        """Keep the names that a mail will go out with, where the catalog lacked them when it was planned."""
+        await self._deliveries.update_one({"_id": row_id, "wording": None}, {"$set": {"wording": asdict(wording)}})
 
-    async def finish(self, row_id: str, number: int, attempt: Attempt, state: DeliveryState, until: datetime) -> bool:
-        """Record how the attempt in hand ended. The row stays due until that is reported (`settle`)."""
-        in_hand = {"_id": row_id, "state": DeliveryState.OPEN.value, "tries": number, "in_hand": True}
-        change = {"in_hand": False, "unreported": True, "state": state.value, "due_at": until,
-                  f"attempts.{number - 1}": _attempt_document(attempt)}  # fmt: skip
-        return await self._change(in_hand, {"$set": change})
-
-    async def settle(self, reported: Delivery) -> bool:
-        """The last attempt's outcome is published: the row is due when the next attempt is, or never again."""
-        condition = {"_id": reported.id, "tries": len(reported.attempts), "unreported": True}
-        then = reported.attempts[-1].next_at
-        due: Document = {"$unset": {"due_at": ""}} if then is None else {"$set": {"due_at": then}}
-        due["$set"] = due.get("$set", {}) | {"unreported": False}
-        return await self._change(condition, due)
-
-    async def postpone(self, seen: Delivery, missing: Missing, until: datetime) -> bool:
-        """Look at a row again later."""
-        return await self._change(self._unchanged(seen), {"$set": {"due_at": until, "waiting_for": missing.value}})
-
-    async def close(self, seen: Delivery, state: DeliveryState) -> bool:
-        """Decide that nothing will be sent."""
-        change = {"$set": {"state": state.value, "waiting_for": None}, "$unset": {"due_at": ""}}
-        return await self._change(self._unchanged(seen), change)
-
-    async def defer(self, seen: Delivery, until: datetime) -> bool:
-        """Leave a row that is being reported to whoever does so, until then."""
-        return await self._change(self._unchanged(seen), {"$set": {"due_at": until}})
-
-    @staticmethod
-    def _unchanged(seen: Delivery) -> Document:
-        return {"_id": seen.id, "due_at": seen.due_at, "tries": len(seen.attempts), "state": seen.state.value}
-
-    async def _change(self, condition: Document, change: Document) -> bool:
+    async def record(self, seen: Delivery, ended: Delivery) -> bool:
+        """Keep what became of a row in hand: its attempts, and whether there is another."""
+        change: Document = {"$set": {
+            "state": ended.state.value, "tries": len(ended.attempts), "waiting_for": None,
+            "attempts": [_attempt_document(each) for each in ended.attempts],
+        }}  # fmt: skip
+        if ended.due_at is None:
+            change["$unset"] = {"due_at": ""}
+        else:
+            change["$set"]["due_at"] = ended.due_at
+        # It may have been made due meanwhile, so when it was due is no condition.
+        condition = {"_id": seen.id, "state": DeliveryState.OPEN.value, "tries": len(seen.attempts)}
         return (await self._deliveries.update_one(condition, change)).matched_count == 1
+
+    async def postpone(self, seen: Sequence[Delivery], missing: Missing, until: datetime) -> None:
+        """Look again later at rows that were due at the same time."""
+        change = {"$set": {"due_at": until, "waiting_for": missing.value}}
+        for start in range(0, len(seen), _IDS_AT_ONCE):
+            rows = seen[start : start + _IDS_AT_ONCE]
+            unchanged = {"due_at": rows[0].due_at, "state": DeliveryState.OPEN.value}
+            if len(rows) == 1:
+                await self._deliveries.update_one({"_id": rows[0].id, **unchanged}, change)
+            else:
+                await self._deliveries.update_many({"_id": {"$in": [row.id for row in rows]}, **unchanged}, change)
 
 
 def _fields(value: Any, *without: str) -> Document:
@@ -174,7 +191,7 @@ def _document(row: Delivery) -> Document:
         "_id": row.id, "credential": row.credential, "occasion": row.occasion.value, "channel": "mail",
         "issuer": row.issuer, "achievement": row.achievement, "since": row.since, "reason": row.reason,
         "created_at": row.created_at, "due_at": row.due_at, "trace": dict(row.trace), "state": row.state.value,
-        "tries": 0, "attempts": [], "in_hand": False, "unreported": False, "waiting_for": None, "wording": None,
+        "tries": 0, "attempts": [], "waiting_for": None, "wording": row.wording and asdict(row.wording),
     }  # fmt: skip
 
 
@@ -183,7 +200,7 @@ def _delivery(found: Document) -> Delivery:
         id=found["_id"], credential=found["credential"], occasion=Occasion(found["occasion"]), issuer=found["issuer"],
         achievement=found["achievement"], since=found["since"], reason=found["reason"],
         created_at=found["created_at"], due_at=found.get("due_at"), trace=found["trace"],
-        state=DeliveryState(found["state"]), unreported=found["unreported"],
+        state=DeliveryState(found["state"]),
         attempts=tuple(
             Attempt(each["at"], each["outcome"] and Outcome(each["outcome"]), each["detail"], each["ended_at"],
                     each["next_at"])
@@ -192,3 +209,8 @@ def _delivery(found: Document) -> Delivery:
         waiting_for=found["waiting_for"] and Missing(found["waiting_for"]),
         wording=found["wording"] and Wording(**found["wording"]),
     )  # fmt: skip
+
+
+def _claim(found: Document) -> Claim:
+    rows = tuple(Claimed(each["id"], each["tries"]) for each in found["rows"])
+    return Claim(found["id"], found["at"], found["until"], found["at_once"], rows)

@@ -89,15 +89,21 @@ async def read_registry(mongo: Mongo, facts: Facts, progress: Progress) -> None:
 
 
 async def read_notifier(mongo: Mongo, facts: Facts, progress: Progress) -> None:
-    """What learners were told; not who they are."""
+    """What learners were told; not who they are. What somebody has in hand may not be told of yet."""
+    claimed: dict[str, datetime] = {}
+
+    def claims(row: Row) -> None:
+        claimed.update({each["id"]: claim["until"] for claim in row["held"] for each in claim["rows"]})
 
     def delivery(row: Row) -> None:
         attempts = row["attempts"]
         facts.deliveries[row["_id"]] = Delivery(
-            intern(row["credential"]), Occasion(row["occasion"]), row["state"], row.get("due_at"), row["unreported"],
+            intern(row["credential"]), Occasion(row["occasion"]), row["state"],
+            claimed.get(row["_id"], row.get("due_at")), row["_id"] in claimed,
             tuple(each["outcome"] for each in attempts), attempts[-1]["ended_at"] if attempts else None,
         )  # fmt: skip
 
+    await _each(mongo, "claims", claims, facts, progress)
     await _each(mongo, "deliveries", delivery, facts, progress, without=("wording", "trace", "reason"))
 
 

@@ -137,7 +137,9 @@ class Family(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A row of the notifier. `outcomes` has one entry an attempt; None where its end was never recorded."""
+    """A row of the notifier. `outcomes` has one entry an attempt; None where its end was never recorded. `unreported`
+    says that an instance has claimed the row, so that its last outcome may not be told yet; others take it up at
+    `due_at`."""
 
     credential: str
     occasion: Occasion

@@ -21,8 +21,9 @@ _DRAWN = {
     "issuer": frozenset({"next", "index", "statusListIndex", "proofValue"}),
     # The digest of a request is over the time at which it was first accepted, too.
     "registry": frozenset({"digest"}),
-    # An attempt whose end nobody recorded stays one: the row, and the event that tells of the last, count it.
-    "notifier": frozenset({"tries", "attempt", "attempts"}),
+    # An attempt whose end nobody recorded stays one: the row, and the event that tells of the last, count it. And of
+    # a claim that nobody let go, the next process takes its rows up by one of its own.
+    "notifier": frozenset({"tries", "attempt", "attempts", "changes"}),
 }
 """What may differ between two first times, by service: it is drawn anew where nothing was stored yet."""
 

@@ -14,6 +14,7 @@ from laurel.contracts.status import State
 from laurel.contracts.topics import DELIVERIES
 from laurel_local.database import EmbeddedDatabase
 from support.log import read_topic
+from support.waiting import eventually
 
 
 def text_of(mail: EmailMessage) -> str:
@@ -108,7 +109,11 @@ async def test_attempts_are_recorded_and_reported_in_the_senders_trace(start: St
     assert row["attempts"][0]["detail"] == "451 refused as asked"
     assert len(notifier.mailbox.messages()) == 1
 
-    reports = await notifier.reports()
+    async def told() -> list[DeliverySucceeded | DeliveryFailed]:
+        reports = await notifier.reports()
+        return reports if len(reports) == 3 else []
+
+    reports = await eventually(told)
     assert [type(report) for report in reports] == [DeliveryFailed, DeliveryFailed, DeliverySucceeded]
     assert [report.attempt for report in reports] == [1, 2, 3]
     trace_id = TRACE["traceparent"].split("-")[1]
@@ -132,6 +137,7 @@ async def test_personal_data_stays_with_the_recipient(
     with MongoClient[dict[str, object]](database.url) as client:
         stored = list(client[database_name].deliveries.find())
         assert client[database_name].recipients.count_documents({}) == 2
+    await eventually(notifier.reports)
     published = [record.value for record in await read_topic(notifier.settings, DELIVERIES)]
     metrics = (await notifier.get("/metrics")).text
     assert 'laurel_mails_sent_total{language="en",occasion="issued"}' in metrics

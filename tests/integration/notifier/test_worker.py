@@ -20,10 +20,11 @@ from laurel.runtime.mongo import Mongo
 from laurel_local.mailbox import Mailbox
 from notifier import letter
 from notifier.app import build
+from notifier.claims import Claim, Claimed
 from notifier.config import NotifierSettings
 from notifier.delivery import Worker
 from notifier.domain import Delivery, DeliveryState, Missing, Outcome, Recipient, delivery_id
-from notifier.smtp import Answer, MailServer
+from notifier.smtp import MailServer
 from notifier.store import Store
 from support.waiting import eventually
 from support.world import World
@@ -118,7 +119,8 @@ async def test_a_refusal_for_now_is_tried_again_with_the_same_mail(bench: Bench,
     (mail,) = mailbox.messages()
     assert mail["Message-ID"] == f"<{row().id}@laurel.example>"
     assert mail["Date"] == "Mon, 01 Jun 2026 12:00:00 +0000"
-    assert await worker.run_once() == 1
+    await until_idle(worker)
+    assert (await bench.store.claims()).held == ()
 
 
 async def test_a_refusal_for_good_ends_it(bench: Bench, mailbox: Mailbox) -> None:
@@ -135,17 +137,22 @@ async def test_after_the_last_attempt_it_is_given_up(bench: Bench, mailbox: Mail
     await bench.add(row())
     mailbox.fail(451, 9)
     for _ in range(4):
-        await bench.worker().run_once()
+        await until_idle(bench.worker())
         bench.pass_by(100)
     failed = await bench.get(row().id)
     assert (failed.state, failed.due_at, len(failed.attempts)) == (DeliveryState.FAILED, None, 3)
     assert [message.event.type for message in bench.published] == ["delivery.failed"] * 3
 
 
+async def until_idle(worker: Worker) -> None:
+    while await worker.run_once() == 0:
+        pass
+
+
 async def test_workers_side_by_side_send_a_mail_once(bench: Bench, mailbox: Mailbox) -> None:
     rows = [row(f"{CREDENTIAL}{number}") for number in range(30)]
     await bench.add(*rows)
-    await asyncio.gather(*(bench.worker().run_once() for _ in range(3)))
+    await asyncio.gather(*(until_idle(bench.worker()) for _ in range(3)))
     assert len(mailbox.messages()) == 30
     assert {(await bench.get(each.id)).state for each in rows} == {DeliveryState.SENT}
 
@@ -159,13 +166,13 @@ async def test_a_worker_that_dies_after_the_servers_yes_repeats_the_same_mail_on
         raise KeyError("the process ended here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.store, "finish", die)
+        patch.setattr(bench.store, "record", die)
         with pytest.raises(KeyError):
             await bench.worker().run_once()
     await bench.worker().run_once()
-    assert len(mailbox.messages()) == 1, "the lease still runs"
+    assert len(mailbox.messages()) == 1, "the claim still stands"
     bench.pass_by(60)
-    await bench.worker().run_once()
+    await until_idle(bench.worker())
     first, second = mailbox.messages()
     assert first["Message-ID"] == second["Message-ID"]
     assert first.as_bytes() == second.as_bytes()
@@ -177,48 +184,93 @@ async def test_a_database_away_for_a_moment_costs_no_second_mail(
     bench: Bench, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.add(row())
-    finish, calls = bench.store.finish, 0
+    record, calls = bench.store.record, 0
 
     async def sometimes(*arguments: Any) -> bool:
         nonlocal calls
         calls += 1
         if calls < 3:
             raise Transient("no database")
-        return await finish(*arguments)
+        return await record(*arguments)
 
-    monkeypatch.setattr(bench.store, "finish", sometimes)
+    monkeypatch.setattr(bench.store, "record", sometimes)
     await bench.worker().run_once()
     assert (await bench.get(row().id)).state is DeliveryState.SENT
     assert len(mailbox.messages()) == 1
 
 
-async def test_attempts_that_nobody_lived_to_record_are_used_up_too(bench: Bench, mailbox: Mailbox) -> None:
-    await bench.add(row(), row(occasion=Occasion.REVOKED))
-    wording = letter_wording(bench)
+async def test_attempts_that_nobody_lived_to_record_are_used_up_too(
+    bench: Bench, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.add(row())
+
+    async def die(*_: Any) -> bool:
+        raise KeyError("the process ended here")
+
     for _ in range(3):
-        await bench.store.lease(await bench.get(row().id), wording, bench.now, bench.now)
-    await bench.store.close(row(occasion=Occasion.REVOKED), DeliveryState.SUPERSEDED)  # else that would end it
-    worker = bench.worker()
-    gone = await bench.get(row().id)
-    await worker._record(gone, Answer(Outcome.UNKNOWN, "never recorded"))
+        with monkeypatch.context() as patch:
+            patch.setattr(Worker, "_hand_over", die)
+            with pytest.raises(KeyError):
+                await bench.worker().run_once()
+        bench.pass_by(60)
+        await bench.worker().run_once()
+    await until_idle(bench.worker())
     failed = await bench.get(row().id)
     assert failed.state is DeliveryState.FAILED
+    assert [attempt.outcome for attempt in failed.attempts] == [None, None, Outcome.UNKNOWN]
     assert failed.perhaps_heard
+    assert [message.event.type for message in bench.published] == ["delivery.failed"]
     assert mailbox.messages() == []
 
 
-def letter_wording(bench: Bench) -> Any:
-    wording = bench.worker()._wording(row())
-    assert wording is not None
-    return wording
+async def test_only_the_mail_in_hand_may_have_gone_out_with_a_worker_that_died(
+    bench: Bench, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row(f"{CREDENTIAL}{number}") for number in range(9)]
+    await bench.add(*rows)
+    record, calls = bench.store.record, 0
+
+    async def some(*arguments: Any) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls > 4:
+            raise KeyError("the process ended here")
+        return await record(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "record", some)
+        with pytest.raises(KeyError):
+            await bench.worker().run_once()
+    bench.pass_by(60)
+    await until_idle(bench.worker())
+    outcomes = [tuple(attempt.outcome for attempt in (await bench.get(each.id)).attempts) for each in rows]
+    assert sorted(outcomes, key=len) == [(Outcome.SENT,)] * 8 + [(None, Outcome.SENT)]
+    assert len(mailbox.messages()) == 10
+    # Those whose ends were recorded, and not told, are told by who finds the claim.
+    assert len({message.event.id for message in bench.published}) == len(bench.published) == 9
+
+
+async def test_a_worker_that_slept_past_its_claim_begins_no_mail(bench: Bench, mailbox: Mailbox) -> None:
+    class Sleepy(MailServer):
+        async def send(self, recipient: str, content: bytes) -> Any:
+            answer = await super().send(recipient, content)
+            bench.pass_by(61)
+            return answer
+
+    rows = [row(f"{CREDENTIAL}{number}") for number in range(3)]
+    await bench.add(*rows)
+    await bench.worker(Sleepy(bench.settings)).run_once()
+    assert len(mailbox.messages()) == 1
+    await until_idle(bench.worker())
+    assert len(mailbox.messages()) == 3
 
 
 async def test_a_shorter_schedule_closes_what_is_past_it(bench: Bench, mailbox: Mailbox) -> None:
     await bench.add(row())
     mailbox.fail(451, 2)
-    await bench.worker().run_once()
+    await until_idle(bench.worker())
     bench.pass_by(10)
-    await bench.worker().run_once()
+    await until_idle(bench.worker())
     bench.pass_by(100)
     await bench.worker(retry_seconds=(10,)).run_once()
     assert (await bench.get(row().id)).state is DeliveryState.FAILED
@@ -231,12 +283,13 @@ async def test_a_report_that_could_not_be_published_is_published_later(bench: Be
     with pytest.raises(Transient):
         await bench.worker().run_once()
     sent = await bench.get(row().id)
-    assert (sent.state, sent.unreported) == (DeliveryState.SENT, True)
+    assert sent.state is DeliveryState.SENT
+    assert (await bench.store.claims()).ids == {row().id}
     bench.broker_away = False
     bench.pass_by(60)
-    await bench.worker().run_once()
+    await until_idle(bench.worker())
     bench.pass_by(60)
-    await bench.worker().run_once()
+    await until_idle(bench.worker())
     (report,) = bench.published
     assert report.event.type == "delivery.succeeded"
     assert (await bench.get(row().id)).due_at is None
@@ -264,13 +317,13 @@ async def test_nobody_is_written_to_after_their_data_expired(bench: Bench, mailb
 
 async def test_a_learner_who_may_have_heard_is_told_of_the_revocation(bench: Bench, mailbox: Mailbox) -> None:
     await bench.add(row())
-    await bench.store.lease(row(), letter_wording(bench), bench.now, bench.now + timedelta(seconds=60))
+    claim = Claim(1, bench.now, bench.now + timedelta(seconds=60), 1, (Claimed(row().id, 0),))
+    await bench.store.change_claims(await bench.store.claims(), (claim,))
     await bench.store.add_deliveries([row(occasion=Occasion.REVOKED)])
     await bench.worker().run_once()
     assert (await bench.get(row(occasion=Occasion.REVOKED).id)).waiting_for is Missing.ISSUED_MAIL
     bench.pass_by(60)
-    for _ in range(2):
-        await bench.worker().run_once()
+    await until_idle(bench.worker())
     assert (await bench.get(row().id)).state is DeliveryState.SUPERSEDED
     (mail,) = mailbox.messages()
     assert mail["Subject"] == "Revoked: Course welding"
