@@ -42,7 +42,7 @@ test: setup ## all tests, on the embedded stack and on Apache Kafka
 		.venv/bin/coverage report --include="$$part" --fail-under=95 || exit 1; done)
 	@sort -u var/tests-not-run.txt 2>/dev/null || true
 
-chaos: setup ## 10,000 completions on three brokers while everything is killed, then the balance (SEED=n, ARGS=--fast)
+chaos: setup ## 10,000 completions on three brokers while everything is killed, then the balance (SEED=n, ARGS=--fast, --no-secured)
 	@mkdir -p var
 	@PYTHONPATH=tests $(PY) -m chaos.run $(if $(SEED),--seed $(SEED)) $(ARGS)
 

@@ -136,11 +136,14 @@ class PartnerClient:
 
     async def _guarded(self, call: Awaitable[None]) -> None:
         from laurel.runtime.faults import is_refusal, is_transient  # noqa: PLC0415
+        from laurel.runtime.kafka import LoginRefused  # noqa: PLC0415
 
         try:
             async with asyncio.timeout(self._timeout):
                 await call
         except Exception as error:
+            if isinstance(error, LoginRefused):
+                raise NotAllowed(error.sentence) from error
             if is_refusal(error):
                 raise NotAllowed(f"Kafka does not let this user write there ({type(error).__name__}).") from error
             if not is_transient(error):

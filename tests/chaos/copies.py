@@ -6,13 +6,15 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from laurel.contracts.topics import TOPICS
+from laurel.runtime.kafka.connecting import client_options
+from laurel.runtime.settings import KafkaSettings
 
 _MIN_INSYNC = "min.insync.replicas"
 
 
-async def copies(bootstrap: str) -> dict[str, tuple[int, int]]:
+async def copies(kafka: KafkaSettings) -> dict[str, tuple[int, int]]:
     """By topic: the fewest copies that a partition has, and `min.insync.replicas`."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","))
+    admin = AIOKafkaAdminClient(**client_options(kafka))
     await admin.start()
     try:
         names = [topic.name for topic in TOPICS]

@@ -9,16 +9,19 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
+from typing import Any
 
 import httpx
 import orjson
 
 from chaos.plan import Kind, Route, Submission
+from laurel.contracts.access import partner_user
 from laurel.contracts.completions import CompletionRecorded, Learner
 from laurel.contracts.topics import Message
 from laurel.partner import NotConfirmed, PartnerClient
 from laurel_local.broker import Broker, KafkaCluster
 from laurel_local.consortium import Consortium
+from laurel_local.secured_kafka import SecuredCluster
 
 COURSES = {
     "campus": ("python-foundations", "sql-for-analysts", "spreadsheets-at-work", "project-basics"),
@@ -54,7 +57,7 @@ class Load:
         self._clients = {
             name: PartnerClient(
                 broker.bootstrap, consortium.source(name), consortium.kid(name), consortium.partner_keys[name],
-                idempotence=broker.idempotence, timeout=_CONFIRM_SECONDS,
+                idempotence=broker.idempotence, timeout=_CONFIRM_SECONDS, **_credentials(broker, name),
             )
             for name in COURSES
         }  # fmt: skip
@@ -115,6 +118,14 @@ class Load:
             assert answer is None or answer.status_code in (429, 503), f"{answer.status_code}: {answer.text}"
             self.sent.sent_again += len(group)
             await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def _credentials(broker: Broker | KafkaCluster, partner: str) -> dict[str, Any]:
+    """How a partner connects where it is asked who it is."""
+    if not isinstance(broker, SecuredCluster):
+        return {}
+    settings = broker.settings(partner_user(partner))
+    return {"username": settings.kafka_username, "password": settings.kafka_secret(), "ca_file": settings.kafka_ca_file}
 
 
 def event_id(submission: Submission) -> str:

@@ -27,12 +27,14 @@ from chaos.load import Load
 from chaos.plan import FAST, KILLS, LONG, Fault, Plan, make_plan
 from chaos.settle import settled
 from chaos.statuses import compare_statuses
+from laurel.contracts.access import ADMIN, OPERATOR
 from laurel.runtime.settings import KafkaSettings
 from laurel_local.broker import KafkaCluster
 from laurel_local.consortium import Consortium, load_or_make
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mail_store import header
 from laurel_local.mailbox import Mailbox
+from laurel_local.secured_kafka import SecuredCluster
 from laurel_local.services import Ports
 from laurel_local.stack import Stack
 
@@ -62,13 +64,21 @@ class Report:
 
 
 def run(
-    plan: Plan, directory: Path, say: Say, tick: Callable[[int, int], None] = lambda _sent, _faults: None
+    plan: Plan,
+    directory: Path,
+    say: Say,
+    tick: Callable[[int, int], None] = lambda _sent, _faults: None,
+    *,
+    secured: bool = False,
 ) -> Report:
-    """One run in `directory`, whose former content goes. `tick` is told how far sending and faults are."""
+    """One run in `directory`, whose former content goes. `tick` is told how far sending and faults are.
+
+    `secured`: on brokers that keep their users apart, each service and each partner as itself.
+    """
     shutil.rmtree(directory, ignore_errors=True)
     consortium = load_or_make(directory / "consortium")
     stack = Stack(
-        directory, KafkaCluster(directory / "kafka"), EmbeddedDatabase(directory / "database"),
+        directory, _cluster(directory / "kafka", consortium, secured=secured), EmbeddedDatabase(directory / "database"),
         Mailbox(directory / "mailbox"), on_event=say,
     )  # fmt: skip
     faults = Faults(stack, consortium, Ports.free(), say)
@@ -80,6 +90,18 @@ def run(
     return Report(
         plan, tuple(faults.injected), tuple(faults.ended_by_itself), evidence, balance, time.monotonic() - began
     )
+
+
+def _cluster(directory: Path, consortium: Consortium, *, secured: bool) -> KafkaCluster:
+    if not secured:
+        return KafkaCluster(directory)
+    return SecuredCluster(directory, [each.id for each in consortium.catalog.partners])
+
+
+def _settings(cluster: KafkaCluster, user: str) -> KafkaSettings:
+    if isinstance(cluster, SecuredCluster):
+        return cluster.settings(user)
+    return KafkaSettings(kafka_bootstrap=cluster.bootstrap, kafka_replication=cluster.copies)
 
 
 async def _play(
@@ -102,15 +124,16 @@ async def _play(
         await faults.all_ready()
     say("everything is sent; waiting until everything is handled")
     await faults.all_ready()
-    at_rest = await settled(stack.broker.bootstrap, stack.database.url, say)
+    assert isinstance(stack.broker, KafkaCluster)
+    settings = _settings(stack.broker, OPERATOR)
+    at_rest = await settled(settings, stack.database.url, say)
     await faults.all_ready()
-    settings = KafkaSettings(kafka_bootstrap=stack.broker.bootstrap, kafka_replication=stack.broker.copies)
     message_ids = [header(each, "Message-ID") for each in stack.mailbox.messages()]
     evidence = await gather(settings, stack.database.url, message_ids)
     balance = balance_of(evidence, plan.submissions, repeatable(faults.injected))
     balance.figures |= {"sent again": load.sent.sent_again, "refused at the door": load.sent.refused_at_the_door}
     suspended = {changes.credential_of(plan.submissions[each]) for each in plan.suspended}
-    few = {name: found for name, found in (await copies(stack.broker.bootstrap)).items() if found != (3, 2)}
+    few = {name: found for name, found in (await copies(_settings(stack.broker, ADMIN))).items() if found != (3, 2)}
     balance.must_not_be("topics without three copies, two of them in sync", few.items())
     await compare_statuses(settings, stack.database.url, suspended, faults.ports.url("verifier"), balance)
     if not at_rest:
@@ -164,12 +187,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="replays the plan of this seed (default: a new one, which is printed)")
     parser.add_argument("--fast", action="store_true", help="the form that `make test` runs")
     parser.add_argument("--directory", type=Path, default=Path("var/chaos"), help="logs and data (default var/chaos)")
+    parser.add_argument(
+        "--secured",
+        action=argparse.BooleanOptionalAction,
+        help="TLS, users and rules on Kafka (default: not with --fast)",
+    )
     options = parser.parse_args()
+    secured = not options.fast if options.secured is None else options.secured
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
     plan = make_plan(seed, FAST if options.fast else LONG)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is no news here
     console = Console()
     console.print(f"seed {seed}: {len(plan.submissions)} completions, {len(plan.steps)} faults; {ENVIRONMENT}")
+    console.print(f"Kafka {'with TLS, users and rules' if secured else 'open to whoever reaches it'}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         sending = progress.add_task("completions", total=len(plan.submissions))
@@ -187,7 +217,7 @@ def main() -> None:
             line = f"{time.monotonic() - began:7.1f} s {far:>9} {text}"
             progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-        report = run(plan, options.directory.resolve(), say, tick)
+        report = run(plan, options.directory.resolve(), say, tick, secured=secured)
     show(report, console)
     sys.exit(1 if report.wrong else 0)
 

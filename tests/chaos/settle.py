@@ -14,6 +14,8 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from laurel.contracts.topics import CATALOG, STATUS_CHANGES, TOPICS, Topic
+from laurel.runtime.kafka.connecting import client_options
+from laurel.runtime.settings import KafkaSettings
 
 GROUPED = ("issuer", "registry", "notifier")
 _STILL_SECONDS = 120.0
@@ -22,17 +24,17 @@ _STILL_SECONDS = 120.0
 Ends = Mapping[TopicPartition, int]
 
 
-async def settled(bootstrap: str, database_url: str, progress: Callable[[str], None]) -> bool:
+async def settled(kafka: KafkaSettings, database_url: str, progress: Callable[[str], None]) -> bool:
     """Wait; True when all is at rest, False when nothing has moved for two minutes and it is not."""
     last: object = None
     left, behind = "no look yet", dict[str, int]()
     moved_at = time.monotonic()
     while time.monotonic() - moved_at < _STILL_SECONDS:
         try:
-            before = await ends_of(bootstrap, TOPICS)
-            behind = {name: sum(parts.values()) for name, parts in (await lag(bootstrap, before)).items()}
+            before = await ends_of(kafka, TOPICS)
+            behind = {name: sum(parts.values()) for name, parts in (await lag(kafka, before)).items()}
             mails, lists = await asyncio.to_thread(left_to_do, database_url)
-            after = await ends_of(bootstrap, TOPICS)
+            after = await ends_of(kafka, TOPICS)
         except (KafkaError, PyMongoError, OSError) as error:
             progress(f"cannot look: {type(error).__name__}")
             await asyncio.sleep(0.5)
@@ -49,17 +51,17 @@ async def settled(bootstrap: str, database_url: str, progress: Callable[[str], N
     return False
 
 
-async def ends_of(bootstrap: str, topics: Sequence[Topic]) -> Ends:
+async def ends_of(kafka: KafkaSettings, topics: Sequence[Topic]) -> Ends:
     """Where each partition ends now."""
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=10_000) as consumer:
+    async with AIOKafkaConsumer(**client_options(kafka), request_timeout_ms=10_000) as consumer:
         parts = [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)]
         found: Ends = await consumer.end_offsets(parts)
         return found
 
 
-async def lag(bootstrap: str, ends: Ends) -> dict[str, dict[TopicPartition, int]]:
+async def lag(kafka: KafkaSettings, ends: Ends) -> dict[str, dict[TopicPartition, int]]:
     """How far each service's group on each topic is behind these ends."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=10_000)
     await admin.start()
     try:
         behind = {}

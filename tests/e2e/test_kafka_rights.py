@@ -266,6 +266,38 @@ async def test_there_is_no_other_way_in(ruled: Secured, other: dict[str, str | N
             await provision(settings, topics_of("issuer"))
 
 
+async def test_a_password_that_is_not_taken_is_told_from_a_broker_that_is_away(
+    ruled: Secured, consortium: Consortium, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """By a service that waits for it to be mended, by the command, and by a partner's client."""
+    wrong = ruled.settings("laurel-verifier", kafka_password_file=None, kafka_password="not-the-password-of-anybody")
+    says = "Kafka does not take the password of 'laurel-verifier', or knows no such user: check LAUREL_KAFKA_USERNAME"
+    health = Health()
+    starting = asyncio.create_task(Kafka(wrong, "verifier", health).start())
+    try:
+        told = await eventually(lambda: health.not_ready().get("Kafka"), what="the reason for waiting")
+    finally:
+        starting.cancel()
+    assert told.startswith(says)
+
+    with pytest.raises(NotAllowed, match="does not take the password of 'partner-nobody'"):
+        async with partner(ruled, consortium, "partner-nobody"):
+            pass
+
+    for name, value in ruled.environment("laurel-verifier").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("laurel.runtime.telemetry.configure", lambda *_, **__: None)
+    file = tmp_path / "wrong"
+    file.touch(mode=0o600)
+    file.write_text("not-the-password-of-anybody")
+    monkeypatch.setenv("LAUREL_KAFKA_PASSWORD_FILE", str(file))
+    assert await asyncio.to_thread(main, ["dead-letters", "list"]) == 1
+    assert says in capsys.readouterr().err
+    monkeypatch.setenv("LAUREL_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    assert await asyncio.to_thread(main, ["dead-letters", "list"]) == 3, "nobody is there to take a password"
+
+
 async def test_a_password_is_changed_while_its_user_works(ruled: Secured) -> None:
     settings, old = ruled.settings("laurel-notifier"), ruled.password_file("laurel-notifier").read_text()
     deliveries = next(topic.name for topic in TOPICS if "notifier" in topic.writers and topic is not DEAD_LETTERS)

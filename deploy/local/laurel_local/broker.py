@@ -37,6 +37,13 @@ class Broker(Part):
         """The address clients connect to first."""
         return f"127.0.0.1:{self.port}"
 
+    def connection(self, user: str) -> dict[str, str]:  # noqa: ARG002 - nobody is asked for a name here
+        """What a process that connects as this user is told."""
+        return {"LAUREL_KAFKA_BOOTSTRAP": self.bootstrap}
+
+    def prepare(self) -> None:
+        """What is to be done once it is up, before anybody connects."""
+
     @property
     def nodes(self) -> tuple[Broker, ...]:
         """The processes that it is made of."""
@@ -188,7 +195,7 @@ class KafkaCluster:
         quorum = Quorum(_cluster_id(), {node: free_port() for node in range(1, size + 1)})
         self.copies = min(3, size)
         self.nodes = tuple(
-            ApacheKafka(directory / f"node-{node}", cache, heap=heap, node=node, quorum=quorum)
+            self._node(directory / f"node-{node}", cache, heap=heap, node=node, quorum=quorum)
             for node in quorum.controllers
         )
         for each in self.nodes:
@@ -200,6 +207,16 @@ class KafkaCluster:
     def bootstrap(self) -> str:
         """All addresses: a client gets in while one of them answers."""
         return ",".join(each.bootstrap for each in self.nodes)
+
+    def connection(self, user: str) -> dict[str, str]:  # noqa: ARG002 - nobody is asked for a name here
+        """See `Broker.connection`."""
+        return {"LAUREL_KAFKA_BOOTSTRAP": self.bootstrap}
+
+    def prepare(self) -> None:
+        """See `Broker.prepare`."""
+
+    def _node(self, directory: Path, cache: Path | None, *, heap: str, node: int, quorum: Quorum) -> ApacheKafka:
+        return ApacheKafka(directory, cache, heap=heap, node=node, quorum=quorum)
 
 
 def _cluster_id() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from laurel.contracts.access import service_user
 from laurel_local.broker import EmbeddedBroker
 from laurel_local.consortium import Consortium
 from laurel_local.processes import free_port
@@ -42,7 +43,7 @@ def service_environment(name: str, stack: Stack, consortium: Consortium, ports: 
     """What one service is told."""
     session = _EMBEDDED_SESSION_MS if isinstance(stack.broker, EmbeddedBroker) else 10_000
     common = {
-        "LAUREL_KAFKA_BOOTSTRAP": stack.broker.bootstrap,
+        **stack.broker.connection(service_user(name)),
         "LAUREL_KAFKA_IDEMPOTENCE": str(stack.broker.idempotence).lower(),
         "LAUREL_KAFKA_REPLICATION": str(stack.broker.copies),
         "LAUREL_KAFKA_SESSION_TIMEOUT_MS": str(session),

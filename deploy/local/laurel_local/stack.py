@@ -74,6 +74,7 @@ class Stack:
         """Bring everything up, or raise what the first failure said and leave nothing running."""
         try:
             self._bring_up([*self.broker.nodes, self.database, self.mailbox])
+            self.broker.prepare()
             self._bring_up(list(self.services.values()))
         except BaseException:  # an interrupt too: what was started is stopped
             self.stop()

@@ -16,7 +16,7 @@ from laurel.contracts.base import utc_text
 from laurel.contracts.operations import DeadLetter
 from laurel.contracts.topics import BY_NAME, DEAD_LETTERS, Topic
 from laurel.runtime.faults import Poison, is_refusal, is_transient
-from laurel.runtime.kafka import resend, scan
+from laurel.runtime.kafka import LoginRefused, resend, scan
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
 
@@ -202,6 +202,8 @@ async def bounded(call: Awaitable[T], bootstrap: str) -> T:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await call
     except Exception as error:
+        if isinstance(error, LoginRefused):
+            raise Refused(error.sentence) from None
         if is_refusal(error):
             raise Refused(f"Kafka does not let this user do that ({type(error).__name__}).") from None
         if not is_transient(error):

@@ -20,7 +20,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactBytes, CompactString, Int8, Int16, Int32, Schema, TaggedFields
 
 from laurel.contracts.access import Grant, is_ours
-from laurel.runtime.kafka.connecting import client_options
+from laurel.runtime.kafka.connecting import client_options, telling_refusals
 from laurel.runtime.settings import KafkaSettings
 
 SCRAM_ITERATIONS = 8192
@@ -187,7 +187,8 @@ async def _alter(settings: KafkaSettings, deletions: list[Any], upsertions: list
 async def _client(settings: KafkaSettings) -> AsyncIterator[AIOKafkaClient]:
     client = AIOKafkaClient(**client_options(settings), client_id="laurel-access", request_timeout_ms=10_000)
     try:
-        await client.bootstrap()
+        async with telling_refusals(settings):
+            await client.bootstrap()
         yield client
     finally:
         await client.close()

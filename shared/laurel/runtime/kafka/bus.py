@@ -23,7 +23,7 @@ from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock, utc_now
 from laurel.runtime.failures import Backoff, FailurePolicy, Handler
 from laurel.runtime.health import Health
-from laurel.runtime.kafka.connecting import broker_security
+from laurel.runtime.kafka.connecting import broker_security, telling_refusals
 from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.letters import dead_letter
 from laurel.runtime.kafka.logs import logger
@@ -115,7 +115,8 @@ class Kafka:
 
     async def connect(self) -> None:
         """Connect the producer and make no topics: for who publishes only, from outside. Raises KafkaError."""
-        await self._broker.connect()
+        async with telling_refusals(self.settings):
+            await self._broker.connect()
         # FastStream makes its consumers with this; it has no public place to say which class.
         config = self._broker.config.broker_config
         config.builder = partial(self._consumer, **config.builder.keywords)  # type: ignore[attr-defined]

@@ -3,13 +3,59 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from laurel.runtime.settings import KafkaSettings
 
 _SCHEMES = {"SCRAM-SHA-512": SASLScram512, "SCRAM-SHA-256": SASLScram256, "PLAIN": SASLPlaintext}
+
+
+class LoginRefused(SaslAuthenticationFailed):  # type: ignore[misc]
+    """Brokers answer, and take neither this user name nor its password."""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong and how to mend it."""
+        return str(self.args[0])
+
+
+@asynccontextmanager
+async def telling_refusals(settings: KafkaSettings) -> AsyncIterator[None]:
+    """To connect in: aiokafka says of a broker that refuses a password only that it could not be reached.
+
+    Raises:
+        LoginRefused: in place of that.
+    """
+    try:
+        yield
+    except KafkaConnectionError as error:
+        if settings.kafka_username is not None and await _login_refused(settings):
+            raise LoginRefused(
+                f"Kafka does not take the password of {settings.kafka_username!r}, or knows no such user: check "
+                "LAUREL_KAFKA_USERNAME and its password."
+            ) from error
+        raise
+
+
+async def _login_refused(settings: KafkaSettings) -> bool:
+    """Whether the first broker that answers says no."""
+    options = client_options(settings)
+    for host, port, _ in collect_hosts(options.pop("bootstrap_servers")):
+        try:
+            connection = await create_conn(host, port, **options, request_timeout_ms=10_000)
+        except SaslAuthenticationFailed:
+            return True
+        except (KafkaError, OSError, TimeoutError):
+            continue
+        connection.close()
+        return False
+    return False
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:

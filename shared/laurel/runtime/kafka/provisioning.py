@@ -15,7 +15,7 @@ from laurel.contracts.topics import TOPICS, Topic
 from laurel.runtime.failures import Backoff
 from laurel.runtime.faults import Transient, is_transient
 from laurel.runtime.health import Health
-from laurel.runtime.kafka.connecting import client_options
+from laurel.runtime.kafka.connecting import LoginRefused, client_options, telling_refusals
 from laurel.runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,8 @@ async def provision(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -
         RuntimeError: a topic exists with another number of partitions, so that keys would be spread differently.
     """
     admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=10_000)
-    await admin.start()
+    async with telling_refusals(settings):
+        await admin.start()
     try:
         # All that this user may see. Asked for one by one, a broker may make them, with partitions of its choice.
         there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
@@ -86,6 +87,7 @@ async def until_answered(what: str, attempt: Callable[[], Any], health: Health) 
                 raise
             tries += 1
             told = f"{what}: {error}" if isinstance(error, NotProvisioned) else None
+            told = error.sentence if isinstance(error, LoginRefused) else told
             health.waiting(what, told or f"{what} does not answer: {type(error).__name__}")
             log.warning("waiting", on=what, tries=tries, error=str(error)[:200])
             await asyncio.sleep(backoff.wait(tries, random.random))

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from laurel.contracts.topics import Topic
-from laurel.runtime.kafka.connecting import client_options
+from laurel.runtime.kafka.connecting import client_options, telling_refusals
 from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, group_of, record_of
 from laurel.runtime.record import Record
@@ -29,7 +29,8 @@ async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: in
     )  # fmt: skip
     part = TopicPartition(topic.name, partition)
     try:
-        await consumer.start()
+        async with telling_refusals(settings):
+            await consumer.start()
         if topic.name not in await consumer.topics():
             raise UnknownTopicOrPartitionError(f"there is no topic {topic.name}")
         begin, end = (await consumer.beginning_offsets([part]))[part], (await consumer.end_offsets([part]))[part]
@@ -53,7 +54,8 @@ async def begins(settings: KafkaSettings, topic: Topic) -> dict[int, int]:
     consumer = AIOKafkaConsumer(**client_options(settings))
     parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
     try:
-        await consumer.start()
+        async with telling_refusals(settings):
+            await consumer.start()
         return {part.partition: offset for part, offset in (await consumer.beginning_offsets(parts)).items()}
     finally:
         await consumer.stop()
@@ -70,7 +72,8 @@ async def committed(settings: KafkaSettings, service: str, topic: Topic) -> dict
     )
     parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
     try:
-        await consumer.start()
+        async with telling_refusals(settings):
+            await consumer.start()
         consumer.assign(parts)
         return {part.partition: await consumer.committed(part) or 0 for part in parts}
     finally:
@@ -88,7 +91,8 @@ async def resend(settings: KafkaSettings, records: Sequence[Record]) -> None:
         max_request_size=MAX_REQUEST,
     )  # fmt: skip
     try:
-        await producer.start()
+        async with telling_refusals(settings):
+            await producer.start()
         for each in records:
             await producer.send_and_wait(
                 each.topic, each.value, key=each.key, partition=each.partition, headers=list(each.headers)
