@@ -12,14 +12,20 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from laurel.cli.exits import Refused, Unreachable
+from laurel.contracts import audit_entries
+from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
 from laurel.contracts.base import utc_text
+from laurel.contracts.envelope import encode
 from laurel.contracts.operations import DeadLetter
-from laurel.contracts.topics import BY_NAME, DEAD_LETTERS, Topic
+from laurel.contracts.operators import ANYBODY
+from laurel.contracts.topics import AUDIT, BY_NAME, DEAD_LETTERS, Topic
+from laurel.runtime.clock import utc_now
 from laurel.runtime.faults import Poison, is_refusal, is_transient
 from laurel.runtime.kafka import LoginRefused, resend, scan
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
 
+SOURCE = "urn:laurel:operator"
 TIMEOUT_SECONDS = 120.0
 T = TypeVar("T")
 
@@ -184,16 +190,37 @@ async def _look(
 
 async def replay_letters(settings: KafkaSettings, letters: Sequence[Letter]) -> dict[str, Outcome]:
     """Send the originals again, in the order they came, but for those where `foretell` says why not; the outcome by
-    the letter's id.
+    the letter's id. Each is entered in the audit first: sent and not entered would be worse than the other way round,
+    and doing it again makes the same entry.
 
     Raises:
         KafkaError: not all was confirmed; doing it again does no harm.
     """
     told = await foretell(settings, letters)
-    sent = [original for outcome, original in told.values() if outcome is Outcome.SENT and original is not None]
+    sent = [
+        (original, letter.id)
+        for letter in letters
+        for outcome, original in [told[letter.id]]
+        if outcome is Outcome.SENT and original is not None
+    ]
+    sent.sort(key=lambda each: (each[0].topic, each[0].partition, each[0].offset))
     if sent:
-        await resend(settings, sorted(sent, key=lambda each: (each.topic, each.partition, each.offset)))
+        await resend(
+            settings, [record for original, id_ in sent for record in (_entry(settings, id_, original), original)]
+        )
     return {name: outcome for name, (outcome, _) in told.items()}
+
+
+def _entry(settings: KafkaSettings, letter: str, original: Record) -> Record:
+    """The audit's entry on sending a record again, by the user as whom Kafka knows us."""
+    place = f"{original.topic}/{original.partition}/{original.offset}"
+    body = AdminActionRecorded(
+        operator=settings.kafka_username or ANYBODY, action="letter.replay", target=place, outcome=AuditOutcome.DONE,
+        detail=f"dead letter {letter}", at=utc_now(),
+    )  # fmt: skip
+    made = audit_entries.entry(SOURCE, letter, body)
+    headers, value = encode(made.event)
+    return Record(AUDIT.name, 0, 0, made.key.encode(), tuple(headers), value)
 
 
 async def bounded(call: Awaitable[T], bootstrap: str) -> T:

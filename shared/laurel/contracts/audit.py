@@ -22,7 +22,8 @@ class AdminActionRecorded(Contract):
     """Somebody with a token did something, or was refused it. The same action is always the same event."""
 
     operator: Slug
-    """The operator's id; `consortium` for the consortium's own key, `anybody` where no key was asked for."""
+    """The operator's id; `consortium` for the consortium's own key, `anybody` where no key was asked for. Of what went
+    to Kafka and past the services: the user there, such as `laurel-operator`."""
     action: Annotated[str, Field(pattern=r"^[a-z]+\.[a-z]+$", max_length=60)]
     """What was done, such as `status.revoke` or `catalog.change`."""
     target: Annotated[str, Field(min_length=1, max_length=600)]

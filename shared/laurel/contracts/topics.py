@@ -134,7 +134,7 @@ DEAD_LETTERS = Topic(
 )  # fmt: skip
 AUDIT = Topic(
     "audit.v1", "What operators did, or were refused.", "the operator's id", 1,
-    ("issuer", "registry", "notifier"), ("registry",),
+    ("issuer", "registry", "notifier", "operators"), ("registry",),
     _events(admin__action__recorded=audit.AdminActionRecorded), timedelta(days=1830),
 )  # fmt: skip
 

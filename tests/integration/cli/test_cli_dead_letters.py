@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from laurel.contracts.audit import AdminActionRecorded
 from laurel.contracts.catalog import PartnerPublished
 from laurel.contracts.errors import Code
-from laurel.contracts.topics import BY_NAME, CATALOG, COMPLETIONS, DEAD_LETTERS, Message, Topic, message
+from laurel.contracts.operators import ANYBODY
+from laurel.contracts.topics import AUDIT, BY_NAME, CATALOG, COMPLETIONS, DEAD_LETTERS, Message, Topic, message
 from laurel.runtime.kafka import dead_letter, provision, resend
-from laurel.runtime.record import Record
+from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
 from support.command import Ran, Run
 from support.log import publish, read_topic
@@ -147,6 +149,25 @@ def test_a_letter_replayed_twice_does_nothing_the_second_time(letters: Any, kafk
     assert second.document["replayed"] == []
     assert "has come again since" in second.document["notReplayed"][0]["why"]
     assert len(read(kafka_settings, COMPLETIONS)) == 2
+
+
+def test_who_sent_what_again_is_in_the_audit(letters: Any, kafka_settings: KafkaSettings) -> None:
+    buried = lying(kafka_settings, b"one", b"two")
+    names = [bury(kafka_settings, record) for record in buried]
+    letters("replay", *names, "--preview")
+    assert read(kafka_settings, AUDIT) == []
+
+    for _ in range(2):
+        letters("replay", *names, "--yes")
+
+    entries = [read_event(record) for record in read(kafka_settings, AUDIT)]
+    bodies = [each[1] for each in entries if each is not None]
+    assert all(isinstance(each, AdminActionRecorded) for each in bodies)
+    told = [(each.operator, each.action, each.target, each.detail) for each in bodies]  # type: ignore[attr-defined]
+    assert told == [
+        (ANYBODY, "letter.replay", f"completions.v1/{record.partition}/{record.offset}", f"dead letter {name}")
+        for record, name in zip(buried, names, strict=True)
+    ], "and nothing the second time"
 
 
 def test_a_filter_is_previewed_and_then_replayed(letters: Any, kafka_settings: KafkaSettings) -> None:

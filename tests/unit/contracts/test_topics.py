@@ -36,7 +36,7 @@ def test_a_topic_is_named_with_its_version_and_has_what_it_needs(topic: Topic) -
     assert re.fullmatch(r"[a-z.-]+\.v[1-9]", topic.name)
     assert topic.partitions >= 1
     assert topic.summary.endswith(".")
-    assert set(topic.writers) <= SERVICES | {"partners"}
+    assert set(topic.writers) <= SERVICES | {"partners", "operators"}
     assert set(topic.readers) <= SERVICES | {"operators"}
     assert topic.events
     assert topic.compacted is (topic.retention is None)
