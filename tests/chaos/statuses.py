@@ -26,7 +26,10 @@ async def compare_statuses(
     """Hold the registry, the newest signed lists and the verifier to what was asked for."""
     client: MongoClient[dict[str, Any]] = MongoClient(database_url)
     with client:
-        rows = {row["_id"]: row for row in client["laurel_registry"]["credentials"].find({}, {"document": 0})}
+        registry = client["laurel_registry"]
+        rows = {row["_id"]: row for row in registry["credentials"].find({}, {"document": 0})}
+        for status in registry["statuses"].find({}):
+            rows[status["_id"]] |= status
     found = {name for name, row in rows.items() if row["state"] == "suspended"}
     balance.figures["suspended"] = len(found)
     balance.must_not_be("suspensions that did not come about", sorted(suspended - found))

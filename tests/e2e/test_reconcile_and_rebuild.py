@@ -172,7 +172,8 @@ def tamper(database: EmbeddedDatabase, name: str, ids: list[str]) -> str:
         changed = rows.find_one({"_id": ids[2]})
         assert changed is not None
         rows.update_one({"_id": ids[2]}, {"$set": {"document": changed["document"].replace("welding", "juggling")}})
-        rows.update_one({"_id": ids[0]}, {"$set": {"history.1.reason": "Something else."}})
+        statuses = client[f"{name}-registry"]["statuses"]
+        assert statuses.update_one({"_id": ids[0]}, {"$set": {"history.1.reason": "Something else."}}).modified_count
         rows.delete_one({"_id": ids[3]})
         rows.update_one({"_id": ids[4]}, {"$set": {"history": 7}})
         client[f"{name}-notifier"]["deliveries"].delete_one({"credential": ids[1], "occasion": "issued"})

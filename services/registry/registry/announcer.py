@@ -25,7 +25,6 @@ log = structlog.get_logger(__name__)
 
 Publish = Callable[[Sequence[Message]], Awaitable[None]]
 Trace = Mapping[str, str]
-_AT_ONCE = 500
 
 
 class Announcer:
@@ -85,7 +84,7 @@ class Announcer:
     async def announce_all_changed(self) -> int:
         """Publish the status of every credential that was ever changed; returns how many there are."""
         number = 0
-        async for some in self._store.changed_credentials(_AT_ONCE):
+        async for some in self._store.changed_credentials():
             await self.announce([(credential, {}) for credential in some])
             number += len(some)
         return number

@@ -15,6 +15,7 @@ from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle, Step
 from laurel.runtime.mongo import Mongo
 from registry import audit, bulk_api, vc_api
+from registry.accepting import Acceptor
 from registry.announcer import Announcer, Heartbeat
 from registry.api import admin_router
 from registry.bulk import BulkChanges, BulkRunner
@@ -71,7 +72,7 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     lifecycle.add_loop("bulk changes", BulkRunner(bulk_changes, kafka.publish, clock).run)
 
     app = web.create_app("Laurel registry", lifecycle, body_limit=_BODY_LIMIT)
-    changes = StatusRequests(store, outcomes, kafka.publish, clock)
+    changes = StatusRequests(Acceptor(store), outcomes, kafka.publish, clock)
     keys = key_hashes(settings.admin_token, settings.admin_token_hashes)
     guard = Guard(SOURCE, keys, store.operator_of_token, kafka.publish, clock, health.not_ready)
     app.include_router(admin_router(store, catalog, changes, guard))

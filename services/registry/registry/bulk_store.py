@@ -5,7 +5,6 @@ Their requests are rows among the other status requests, so that each is admitte
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,23 +13,23 @@ from laurel.contracts.base import utc_text
 from laurel.contracts.status import State
 from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, duplicates_only
 from registry.bulk_rows import REFUSALS_SHOWN, Batch, StoredBulk, Tally
+from registry.database import Row, rows_by_ids
 from registry.rows import StoredRequest
 from registry.selection import Candidate, Selection, Target, text_bounds
+from registry.statuses import Statuses
 
-Row = dict[str, Any]
-_IDS_AT_ONCE = 100  # longer lists of ids make the embedded database slow
-_LOOKS_AT_ONCE = 4
 _BATCHES_AT_ONCE = 20
-_SEEN = dict.fromkeys(
-    ("token", "issuer", "achievement", "partner", "issuedAt", "state", "version", "history.request"), 1
-)
+_SEEN_OF_STATUS = dict.fromkeys(("state", "version", "history.request"), 1)
+_SEEN = dict.fromkeys(("token", "issuer", "achievement", "partner", "issuedAt"), 1) | _SEEN_OF_STATUS
 
 
 class BulkStore:
-    """The collections bulk_changes and bulk_batches, and what bulk changes need of credentials and status_requests."""
+    """The collections bulk_changes and bulk_batches, and what bulk changes need of credentials, statuses and
+    status_requests."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._credentials = mongo.collection("credentials")
+        self._statuses = Statuses(mongo)
         self._requests = mongo.collection("status_requests")
         self._bulks = mongo.collection("bulk_changes")
         self._batches = mongo.collection("bulk_batches")
@@ -60,19 +59,13 @@ class BulkStore:
         if bounds := text_bounds(selection):
             wanted["issuedAt"] = bounds
         # One cursor and not a page at a time: the embedded database sorts everything again for each page.
-        return [_candidate(row) async for row in self._credentials.find(wanted, _SEEN)]
+        return await self._candidates([row async for row in self._credentials.find(wanted, _SEEN)])
 
     async def _with_ids(self, ids: Iterable[str]) -> list[Candidate]:
-        ordered = sorted(ids)
-        at_once = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        return await self._candidates(await rows_by_ids(self._credentials, sorted(ids), fields=_SEEN))
 
-        async def look(chunk: Sequence[str]) -> list[Row]:
-            async with at_once:
-                return await self._credentials.find({"_id": {"$in": list(chunk)}}, _SEEN).to_list(None)
-
-        chunks = [ordered[at : at + _IDS_AT_ONCE] for at in range(0, len(ordered), _IDS_AT_ONCE)]
-        found = await asyncio.gather(*(look(chunk) for chunk in chunks))
-        return [_candidate(row) for rows in found for row in rows]
+    async def _candidates(self, rows: Sequence[Row]) -> list[Candidate]:
+        return [_candidate(row) for row in await self._statuses.put_over(rows, _SEEN_OF_STATUS)]
 
     # --- bulk changes ---
 
@@ -157,8 +150,9 @@ class BulkStore:
 
     async def tally(self, batch: str) -> Tally:
         """How many of a batch's requests have which outcome."""
-        rows = await self._requests.find({"batch": batch}, {"applied.version": 1, "refused.code": 1}).to_list(None)
-        return Tally(sum("applied" in row for row in rows), sum("refused" in row for row in rows))
+        rows = await self._requests.find({"batch": batch}, {"open": 1, "refused.code": 1}).to_list(None)
+        refused = sum("refused" in row for row in rows)
+        return Tally(sum("open" not in row for row in rows) - refused, refused)
 
     async def settle(self, batch: Batch, tally: Tally) -> None:
         """Each of its requests has its outcome."""

@@ -13,7 +13,8 @@ from hashlib import sha256
 import orjson
 
 from laurel.contracts.status import kept_history
-from registry.store import Row, Store
+from registry.database import Row
+from registry.store import Store
 
 
 async def contents(store: Store) -> dict[str, bytes]:

@@ -24,10 +24,11 @@ from laurel.runtime.clock import Clock
 from laurel.runtime.faults import Poison
 from laurel.runtime.record import Record, read_event
 from registry.announcer import Announcer, Publish, Trace
+from registry.database import Overtaken
 from registry.domain import SOURCE, application, audited, authorised_partner, changed, registration, signed_list
 from registry.outcomes import Outcomes
 from registry.rows import Refused, StoredAction, StoredCredential, StoredRequest
-from registry.store import Overtaken, Store
+from registry.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -74,9 +75,13 @@ def _decision(request: StoredRequest, body: StatusChangeRequested, credential: S
     return Decision(request.model_copy(update={"applied": application(after, request.id)}), after, trace)
 
 
-def _check_ours(each: Incoming[StatusChangeRequested], held: StoredRequest | None) -> None:
-    if held is None or held.partner is not None or held.digest != _digest(each):
-        raise Rejected(Code.STATUS_NOT_YOURS, "", "This registry's API has accepted no such request.")
+def _is_ours(each: Incoming[StatusChangeRequested]) -> bool:
+    return each.event.source == SOURCE
+
+
+def _request_id(event: Envelope) -> str:
+    """The id under which the request is stored: our own API's, or one that no other sender's can be."""
+    return event.id if event.source == SOURCE else derived_id(event.source, event.id, event.type)
 
 
 def _digest(each: Incoming[StatusChangeRequested]) -> str:
@@ -161,78 +166,86 @@ class Handlers:
         incoming = _read(records, StatusChangeRequested)
         with self._announcer.owing(records):
             try:
-                ids = await self._admit(incoming)
+                requests = await self._admit(incoming)
             except Rejected as refusal:
                 raise Poison(refusal.code, refusal.detail) from None
-            while True:
-                try:
-                    decisions = await self._decide(incoming, ids)
-                    break
-                except Overtaken:
-                    continue
+            decisions = await self._decided(incoming, requests)
             await self._announcer.announce(
                 [(each.credential, each.trace) for each in decisions if each.credential is not None]
             )
             # Last, so that a request with an outcome is one whose change is on the topic.
             await self._store.decide([each.request for each in decisions])
             for each in decisions:
-                self._outcomes.tell(each.request.id)
+                self._outcomes.tell(each.request)
         # After the answer, which need not wait for it. Until the offsets commit, a replay comes by here again.
         entries = [audited(each.request, one.body) for each, one in zip(decisions, incoming, strict=True)]
         await self._publish([entry for entry in entries if entry])
 
-    async def _admit(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> list[str]:
-        """The ids under which the requests are stored, after checking who made each."""
-        ids = [
-            # Anyone who may write to the topic can claim our source, so only what our API wrote down first counts.
-            each.event.id if each.event.source == SOURCE
-            else derived_id(each.event.source, each.event.id, each.event.type)
-            for each in incoming
-        ]  # fmt: skip
+    async def _admit(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> list[StoredRequest]:
+        """Each as it is stored, now or before, after checking who made it. Raises Rejected."""
+        ids = [_request_id(each.event) for each in incoming]
         held = await self._store.requests(ids)
-        for each, request_id in zip(incoming, ids, strict=True):
-            if each.event.source == SOURCE:
-                _check_ours(each, held.get(request_id))
-            else:
-                held[request_id] = await self._admit_partners(each, request_id, held.get(request_id))
-        return ids
-
-    async def _admit_partners(
-        self, each: Incoming[StatusChangeRequested], request_id: str, held: StoredRequest | None
-    ) -> StoredRequest:
-        claimed = signature.read(each.event)
-        signer = await self._store.partner_of_key(claimed.kid)
+        claims = {
+            id_: signature.read(each.event) for each, id_ in zip(incoming, ids, strict=True) if not _is_ours(each)
+        }
+        signers = await self._store.partners_of_keys(claim.kid for claim in claims.values())
         now = self._clock()
-        partner, key = authorised_partner(each.event, claimed, signer, held.accepted_at if held else now)
-        if held is None:
-            held = await self._store.accept(
-                StoredRequest(id=request_id, partner=partner.id, achievements=key.achievements,
-                              credential=each.body.credential, digest=_digest(each), accepted_at=now)
+        offered = []
+        for each, id_ in zip(incoming, ids, strict=True):
+            before = held.get(id_)
+            if id_ not in claims:
+                # Anyone who may write to the topic can claim our source, so only what our API wrote down counts.
+                if before is None or before.partner is not None or before.digest != _digest(each):
+                    raise Rejected(Code.STATUS_NOT_YOURS, "", "This registry's API has accepted no such request.")
+                continue
+            claim = claims[id_]
+            at = before.accepted_at if before else now
+            partner, key = authorised_partner(each.event, claim, signers.get(claim.kid), at)
+            offered.append(
+                StoredRequest(id=id_, partner=partner.id, achievements=key.achievements,
+                              credential=each.body.credential, digest=_digest(each), accepted_at=at)
             )  # fmt: skip
-        if held.digest != _digest(each) or held.partner != partner.id:
-            raise Rejected(Code.REQUEST_ID_REUSED, "", "A request with this id came before with other content.")
-        return held
+        held |= {each.id: each for each in await self._store.accept([each for each in offered if each.id not in held])}
+        for request in offered:
+            if (held[request.id].digest, held[request.id].partner) != (request.digest, request.partner):
+                raise Rejected(Code.REQUEST_ID_REUSED, "", "A request with this id came before with other content.")
+        return [held[id_] for id_ in ids]
 
-    async def _decide(self, incoming: Sequence[Incoming[StatusChangeRequested]], ids: Sequence[str]) -> list[Decision]:
+    async def _decided(
+        self, incoming: Sequence[Incoming[StatusChangeRequested]], requests: Sequence[StoredRequest]
+    ) -> list[Decision]:
+        while True:
+            try:
+                return await self._decide(incoming, requests)
+            except Overtaken:
+                held = await self._store.requests(each.id for each in requests)
+                requests = [held[each.id] for each in requests]
+
+    async def _decide(
+        self, incoming: Sequence[Incoming[StatusChangeRequested]], requests: Sequence[StoredRequest]
+    ) -> list[Decision]:
         """Decide on each in order, and store what changed and what was refused.
 
         Raises:
             Overtaken: somebody else changed one of the credentials meanwhile: decide anew, from what is stored now.
         """
-        requests = await self._store.requests(ids)
         before = await self._store.credentials(each.body.credential for each in incoming)
         now = dict(before)
         decisions = []
-        for each, request_id in zip(incoming, ids, strict=True):
+        for each, request in zip(incoming, requests, strict=True):
             with telemetry.span_under("change status", each.trace):
-                decision = _decision(requests[request_id], each.body, now.get(each.body.credential))
+                decision = _decision(request, each.body, now.get(each.body.credential))
             decisions.append(decision)
             if decision.credential is not None:
                 now[decision.credential.id] = decision.credential
         changed = [(before[id_], after) for id_, after in now.items() if after is not before[id_]]
         await self._store.advance(changed)
         # Stored at once: a replay that found another state would otherwise decide otherwise.
-        refused = [each.request for each in decisions if each.request.refused and not requests[each.request.id].refused]
+        refused = [
+            decision.request
+            for decision, request in zip(decisions, requests, strict=True)
+            if decision.request.refused and not request.refused
+        ]
         await self._store.decide(refused)
         _tell(changed, refused)
         return decisions

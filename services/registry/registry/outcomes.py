@@ -4,48 +4,55 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from registry.rows import StoredRequest
 from registry.store import Store
 
 # As a rule this process decides and tells. Only what another one decided has to be looked for, less and less often:
 # hundreds of callers that looked every moment would keep the database from what they wait for.
-_FIRST_LOOK = 0.05
+_FIRST_LOOK = 0.2
 _LAST_LOOK = 0.8
 
 
 class Outcomes:
-    """Wakes the callers that wait in this process; one that another process decided is found in the database."""
+    """Tells the callers that wait in this process; what another process decided is found in the database."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._expected: defaultdict[str, set[asyncio.Future[StoredRequest]]] = defaultdict(set)
 
-    def tell(self, request_id: str) -> None:
+    def tell(self, request: StoredRequest) -> None:
         """The request has its outcome."""
-        for event in self._waiting.get(request_id, ()):
-            event.set()
+        for outcome in self._expected.get(request.id, ()):
+            if not outcome.done():
+                outcome.set_result(request)
 
-    async def wait(self, request_id: str, seconds: float) -> StoredRequest | None:
-        """The request with its outcome, or None if there is none after `seconds`."""
-        event = asyncio.Event()
-        self._waiting[request_id].add(event)
+    @contextmanager
+    def expected(self, request_id: str) -> Iterator[asyncio.Future[StoredRequest]]:
+        """What is told of the request from here on, which has to be before anybody can decide it."""
+        outcome: asyncio.Future[StoredRequest] = asyncio.get_running_loop().create_future()
+        self._expected[request_id].add(outcome)
         try:
-            async with asyncio.timeout(seconds):
-                pause = _FIRST_LOOK
-                while True:
-                    request = await self._store.request(request_id)
-                    if request is not None and request.decided:
-                        return request
-                    # Not wait_for: before Python 3.12, it can swallow the outer timeout.
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(pause):
-                            await event.wait()
-                    pause = min(2 * pause, _LAST_LOOK)
-        except TimeoutError:
-            return None
+            yield outcome
         finally:
-            self._waiting[request_id].discard(event)
-            if not self._waiting[request_id]:
-                del self._waiting[request_id]
+            self._expected[request_id].discard(outcome)
+            if not self._expected[request_id]:
+                del self._expected[request_id]
+
+    async def wait(
+        self, request_id: str, outcome: asyncio.Future[StoredRequest], seconds: float
+    ) -> StoredRequest | None:  # fmt: skip
+        """The request with its outcome, or None if there is none after `seconds`."""
+        give_up_at = asyncio.get_running_loop().time() + seconds
+        pause = _FIRST_LOOK
+        while (left := give_up_at - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait({outcome}, timeout=min(pause, left))
+            if outcome.done():
+                return outcome.result()
+            request = await self._store.request(request_id)
+            if request is not None and request.decided:
+                return request
+            pause = min(2 * pause, _LAST_LOOK)
+        return None

@@ -16,7 +16,8 @@ from laurel.runtime.clock import Clock
 from registry.announcer import Publish
 from registry.catalog import Planned, StoredEntry, audit_message, catalog_message, plan, whole
 from registry.catalog_rights import check_reach, within_reach
-from registry.store import Overtaken, Store
+from registry.database import Overtaken
+from registry.store import Store
 
 log = structlog.get_logger(__name__)
 

@@ -154,8 +154,8 @@ class Rebuild:
         if event.source != SOURCE:
             request_id = derived_id(event.source, event.id, event.type)
             claimed = signature.read(event)
-            signer = await self._store.partner_of_key(claimed.kid)
-            partner = authorised_partner(event, claimed, signer, body.requested_at)[0].id
+            signers = await self._store.partners_of_keys([claimed.kid])
+            partner = authorised_partner(event, claimed, signers.get(claimed.kid), body.requested_at)[0].id
         credential = await self._store.credential(body.credential)
         request = restored_request(request_id, partner, event, body, credential, passed=passed)
         if request is not None:

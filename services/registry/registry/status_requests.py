@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Annotated
 from uuid import uuid4
@@ -13,14 +14,14 @@ from laurel.contracts.base import Contract, CredentialId, Line
 from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.operators import Caller
 from laurel.contracts.status import Action, StatusChangeRequested
-from laurel.contracts.topics import STATUS_REQUESTS, message
+from laurel.contracts.topics import STATUS_REQUESTS, Message, message
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
+from registry.accepting import Acceptor
 from registry.announcer import Publish
 from registry.domain import SOURCE
 from registry.outcomes import Outcomes
 from registry.rows import StoredRequest
-from registry.store import Store
 
 WAIT_SECONDS = 10.0
 
@@ -40,7 +41,7 @@ class StatusRequestBody(Contract):
 class StatusRequests:
     """Takes requests in and waits for what becomes of them."""
 
-    store: Store
+    acceptor: Acceptor
     outcomes: Outcomes
     publish: Publish
     clock: Clock
@@ -51,32 +52,40 @@ class StatusRequests:
 
         That the caller may make it has been checked.
         """
-        request = await self._accepted(body, caller)
-        if request.decided:
-            return request
-        return await self.outcomes.wait(request.id, self.wait_seconds) or request
-
-    async def _accepted(self, body: StatusRequestBody, caller: Caller) -> StoredRequest:
-        """The request as stored, after it was published; one that comes again keeps the time of its first coming."""
         request_id = body.request_id or str(uuid4())
-        held = await self.store.request(request_id)
-        accepted_at = held.accepted_at if held is not None else self.clock()
-        wish = StatusChangeRequested(
-            credential=body.credential, action=body.action, reason=body.reason, requested_by=body.requested_by,
-            requested_at=accepted_at,
-        )  # fmt: skip
+        with self.outcomes.expected(request_id) as outcome:
+            request = await self._accepted(request_id, body, caller)
+            if request.decided:
+                return request
+            return await self.outcomes.wait(request_id, outcome, self.wait_seconds) or request
+
+    async def _accepted(self, request_id: str, body: StatusRequestBody, caller: Caller) -> StoredRequest:
+        """The request as stored, after it was published; one that comes again keeps the time of its first coming."""
         with telemetry.span_under("request status change", telemetry.current_carrier()):
-            outgoing = message(STATUS_REQUESTS, wish, key=body.credential, event_id=request_id, source=SOURCE,
-                               time=accepted_at, subject=body.credential)  # fmt: skip
-            digest = sha256(outgoing.event.data).hexdigest()
-            offered = StoredRequest(id=request_id, credential=body.credential, digest=digest, accepted_at=accepted_at,
-                                    operator=caller.id, trace=telemetry.current_trace_id())  # fmt: skip
-            held = held or await self.store.accept(offered)
-            if held.accepted_at != accepted_at:  # the same call came in twice at once, and the other was first
-                return await self._accepted(body.model_copy(update={"request_id": request_id}), caller)
-            if held.digest != digest or held.partner is not None or held.operator not in (None, caller.id):
+            offered, outgoing = _made(request_id, body, caller, self.clock())
+            held = await self.acceptor.accept(offered)
+            if held.accepted_at != offered.accepted_at:
+                offered, outgoing = _made(request_id, body, caller, held.accepted_at)
+            if held.digest != offered.digest or held.partner is not None or held.operator not in (None, caller.id):
                 raise Rejected(Code.REQUEST_ID_REUSED, "/requestId", "This requestId came before with other content, "
                                "or from somebody else: use a new one.")  # fmt: skip
             if not held.decided:
                 await self.publish([outgoing])
         return held
+
+
+def _made(
+    request_id: str, body: StatusRequestBody, caller: Caller, accepted_at: datetime
+) -> tuple[StoredRequest, Message]:  # fmt: skip
+    """The request as it is stored and as it is published."""
+    wish = StatusChangeRequested(
+        credential=body.credential, action=body.action, reason=body.reason, requested_by=body.requested_by,
+        requested_at=accepted_at,
+    )  # fmt: skip
+    outgoing = message(STATUS_REQUESTS, wish, key=body.credential, event_id=request_id, source=SOURCE,
+                       time=accepted_at, subject=body.credential)  # fmt: skip
+    offered = StoredRequest(
+        id=request_id, credential=body.credential, digest=sha256(outgoing.event.data).hexdigest(),
+        accepted_at=accepted_at, operator=caller.id, trace=telemetry.current_trace_id(),
+    )  # fmt: skip
+    return offered, outgoing

@@ -7,35 +7,34 @@ publish the same bytes.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from laurel.contracts.base import Contract
 from laurel.contracts.catalog import AchievementPublished, Consortium, IssuerPublished, PartnerPublished
 from laurel.contracts.operators import OperatorPublished
-from laurel.runtime.mongo import BulkWriteError, Collection, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
+from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
 from registry.catalog import Kind, StoredEntry, entry_key
+from registry.database import Overtaken, Row, rows_by_ids
+from registry.domain import application
 from registry.rows import StoredAction, StoredCredential, StoredList, StoredRequest
+from registry.statuses import Statuses
 
 Stored = TypeVar("Stored", bound=Contract)
-Row = dict[str, Any]
-_IDS_AT_ONCE = 100  # longer lists of ids make the embedded database slow
+_ROWS_AT_ONCE = 500
+_CLOSED_AT_ONCE = 100
 _CONSORTIUM = "consortium"
 _UNTIL_PUBLISHED = {"publishedVersion", "appliedBy", "trace"}
 _HISTORIES = "histories-published"
 
 
-class Overtaken(Exception):  # noqa: N818 - names what happened
-    """Somebody else changed the row between reading and writing it."""
-
-
 class Store:
-    """The registry's collections: catalog, credentials, status_requests, status_lists, audit, notes."""
+    """The registry's collections: catalog, credentials, statuses, status_requests, status_lists, audit, notes."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._catalog = mongo.collection("catalog")
         self._credentials = mongo.collection("credentials")
+        self._statuses = Statuses(mongo)
         self._requests = mongo.collection("status_requests")
         self._lists = mongo.collection("status_lists")
         self._audit = mongo.collection("audit")
@@ -87,10 +86,15 @@ class Store:
         row = await self._catalog.find_one({"_id": entry_key(Kind.ACHIEVEMENT, slug)})
         return None if row is None else AchievementPublished.model_validate_json(row["body"])
 
-    async def partner_of_key(self, kid: str) -> PartnerPublished | None:
-        """The partner that registered the key `kid`, retired or not."""
-        row = await self._catalog.find_one({"kids": kid})
-        return None if row is None else PartnerPublished.model_validate_json(row["body"])
+    async def partners_of_keys(self, kids: Iterable[str]) -> dict[str, PartnerPublished]:
+        """The partners that registered these keys, by key, retired or not."""
+        wanted = set(kids)
+        if not wanted:
+            return {}
+        rows = await self._catalog.find({"kids": {"$in": sorted(wanted)}}).to_list(None)
+        return {
+            kid: PartnerPublished.model_validate_json(row["body"]) for row in rows for kid in wanted & set(row["kids"])
+        }
 
     async def operator_of_token(self, digest: str) -> OperatorPublished | None:
         """The operator that has, or had, a token of this SHA-256."""
@@ -157,82 +161,80 @@ class Store:
 
     async def credential(self, id_: str) -> StoredCredential | None:
         """The credential with this id."""
-        return _read(StoredCredential, await self._credentials.find_one({"_id": id_}))
+        return await self._credential({"_id": id_})
 
     async def credential_of_token(self, token: str) -> StoredCredential | None:
         """The credential with this token."""
-        return _read(StoredCredential, await self._credentials.find_one({"token": token}))
+        return await self._credential({"token": token})
+
+    async def _credential(self, where: Row) -> StoredCredential | None:
+        row = await self._credentials.find_one(where)
+        return None if row is None else StoredCredential.model_validate((await self._statuses.put_over([row]))[0])
 
     async def credentials(self, ids: Iterable[str]) -> dict[str, StoredCredential]:
         """The credentials with these ids that there are."""
-        rows = await self._by_ids(self._credentials, list(dict.fromkeys(ids)), {})
+        rows = await self._statuses.put_over(await rows_by_ids(self._credentials, ids))
         return {row["_id"]: StoredCredential.model_validate(row) for row in rows}
 
     async def risen(self, versions: Mapping[str, int]) -> list[StoredCredential]:
-        """Of these credentials, those that by now have a higher version than the one given."""
-        least = min(versions.values(), default=0)
-        rows = await self._by_ids(self._credentials, list(versions), {"version": {"$gt": least}})
-        return [StoredCredential.model_validate(row) for row in rows if row["version"] > versions[row["_id"]]]
-
-    @staticmethod
-    async def _by_ids(collection: Collection, ids: Sequence[str], condition: Row) -> list[Row]:
-        chunks = [ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE)]
-        found = await asyncio.gather(
-            *(collection.find({"_id": {"$in": chunk}, **condition}).to_list(None) for chunk in chunks)
-        )
-        return [row for rows in found for row in rows]
+        """Of these credentials, those whose status by now has a higher version than the one given."""
+        return list((await self.credentials(await self._statuses.higher(versions))).values())
 
     async def advance(self, changes: Sequence[tuple[StoredCredential, StoredCredential]]) -> None:
-        """Store the newest history entries of each second one if nothing was changed since the first.
+        """Store the status of each second one if nothing was changed since the first.
 
         Raises:
             Overtaken: somebody else changed one of them meanwhile; the others are stored.
         """
-        if not changes:
-            return
-        writes = []
-        for before, after in changes:
-            news = [_row(entry) for entry in after.history[len(before.history) :]]
-            writes.append(
-                UpdateOne(
-                    {"_id": before.id, "version": before.version,
-                     "history.request": {"$nin": [entry["request"] for entry in news]}},
-                    {"$set": {"state": after.state.value, "version": after.version},
-                     "$push": {"history": {"$each": news}}},
-                )
-            )  # fmt: skip
-        if (await self._credentials.bulk_write(writes, ordered=False)).matched_count < len(writes):
-            raise Overtaken("credentials")
+        await self._statuses.advance(changes)
 
     # --- status requests ---
 
-    async def accept(self, request: StoredRequest) -> StoredRequest:
-        """Store the request unless its id is taken; returns what stands under the id."""
+    async def accept(self, requests: Sequence[StoredRequest]) -> list[StoredRequest]:
+        """Store those whose ids are not taken; returns what stands under each id, in the order given."""
+        held: dict[str, StoredRequest] = {}
         try:
-            await self._requests.insert_one({"_id": request.id, "open": True, **_row(request)})
-        except DuplicateKeyError:
-            held = await self.request(request.id)
-            assert held is not None  # requests are never deleted
-            return held
-        return request
+            if requests:
+                await self._requests.insert_many(
+                    [{"_id": each.id, "open": True, **_row(each)} for each in requests], ordered=False
+                )
+        except BulkWriteError as error:
+            if not duplicates_only(error):
+                raise
+            held = await self.requests(each.id for each in requests)
+        return [held.get(each.id, each) for each in requests]
 
     async def request(self, id_: str) -> StoredRequest | None:
         """The request with this id."""
-        return _read(StoredRequest, await self._requests.find_one({"_id": id_}))
+        return (await self.requests([id_])).get(id_)
 
     async def requests(self, ids: Iterable[str]) -> dict[str, StoredRequest]:
         """The requests with these ids that there are."""
-        rows = await self._by_ids(self._requests, list(dict.fromkeys(ids)), {})
-        return {row["_id"]: StoredRequest.model_validate(row) for row in rows}
+        rows = await rows_by_ids(self._requests, ids)
+        found = {row["_id"]: StoredRequest.model_validate(row) for row in rows}
+        closed = (found[row["_id"]] for row in rows if not row.get("open"))
+        applied = [each for each in closed if not each.decided]
+        credentials = await self.credentials(each.credential for each in applied)
+        for each in applied:
+            outcome = application(credentials[each.credential], each.id)
+            found[each.id] = each.model_copy(update={"applied": outcome})
+        return found
 
     async def decide(self, requests: Sequence[StoredRequest]) -> None:
-        """Store the outcomes of requests that have none yet."""
-        writes = []
-        for request in requests:
-            outcome = {name: value for name, value in _row(request).items() if name in ("applied", "refused")}
-            writes.append(UpdateOne({"_id": request.id, "open": True}, {"$set": outcome, "$unset": {"open": ""}}))
-        if writes:
-            await self._requests.bulk_write(writes, ordered=False)
+        """Store the outcomes of requests that have none yet. What was applied is in the credential's history, and is
+        read from there."""
+        refused = [
+            UpdateOne({"_id": each.id, "open": True},
+                      {"$set": {"refused": _row(each.refused)}, "$unset": {"open": ""}})
+            for each in requests
+            if each.refused is not None
+        ]  # fmt: skip
+        applied = [each.id for each in requests if each.applied is not None]
+        if refused:
+            await self._requests.bulk_write(refused, ordered=False)
+        for at in range(0, len(applied), _CLOSED_AT_ONCE):
+            chunk = {"_id": {"$in": applied[at : at + _CLOSED_AT_ONCE]}, "open": True}
+            await self._requests.update_many(chunk, {"$unset": {"open": ""}})
 
     async def undecided(self) -> list[StoredRequest]:
         """The requests without an outcome."""
@@ -286,32 +288,31 @@ class Store:
         """From here on, every status change on the topic carries its history."""
         await self._notes.replace_one({"_id": _HISTORIES}, {"published": True}, upsert=True)
 
-    async def changed_credentials(self, at_once: int) -> AsyncIterator[list[StoredCredential]]:
+    async def changed_credentials(self) -> AsyncIterator[list[StoredCredential]]:
         """The credentials whose status was ever changed, some at once."""
-        chunk: list[StoredCredential] = []
-        async for row in self._credentials.find({"version": {"$gt": 1}}):
-            chunk.append(StoredCredential.model_validate(row))
-            if len(chunk) == at_once:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
+        changed = [id_ async for id_ in self._statuses.changed()]
+        # As earlier releases kept them.
+        changed += [row["_id"] async for row in self._credentials.find({"version": {"$gt": 1}}, {"_id": 1})]
+        for at in range(0, len(changed), _ROWS_AT_ONCE):
+            yield list((await self.credentials(changed[at : at + _ROWS_AT_ONCE])).values())
 
     async def contents(self) -> AsyncIterator[tuple[str, Row]]:
         """Every row of the public record under a name, with those of its fields that the log determines. Rows are
-        given as they stand, readable or not."""
+        given as they stand, readable or not; a credential's with its status."""
         for name, collection, model in (
             ("catalog", self._catalog, StoredEntry), ("credentials", self._credentials, StoredCredential),
             ("status-lists", self._lists, StoredList),
         ):  # fmt: skip
             fields = {field.alias or key for key, field in model.model_fields.items()} - _UNTIL_PUBLISHED
-            async for row in collection.find({"_id": {"$ne": _CONSORTIUM}}):
-                yield f"{name}/{row['_id']}", {key: value for key, value in row.items() if key in fields}
+            async for some in _chunks(collection.find({"_id": {"$ne": _CONSORTIUM}})):
+                rows = await self._statuses.put_over(some) if collection is self._credentials else some
+                for row in rows:
+                    yield f"{name}/{row['_id']}", {key: value for key, value in row.items() if key in fields}
 
     async def is_empty(self) -> bool:
         """Whether nothing is stored at all."""
         collections = (self._catalog, self._credentials, self._requests, self._lists, self._audit, self._notes)
-        return all([await each.find_one({}) is None for each in collections])
+        return await self._statuses.is_empty() and all([await each.find_one({}) is None for each in collections])
 
     async def restore_entries(self, entries: Sequence[StoredEntry]) -> None:
         """Put entries over whatever stands under their keys."""
@@ -319,27 +320,28 @@ class Store:
             await self._catalog.replace_one({"_id": entry.key}, {**_row(entry), **_lookups(entry)}, upsert=True)
 
     async def restore_statuses(self, credentials: Sequence[StoredCredential]) -> None:
-        """Put statuses and histories over older ones."""
-        if credentials:
-            await self._credentials.bulk_write(
-                [
-                    UpdateOne(
-                        {"_id": each.id, "version": {"$lte": each.version}},
-                        {"$set": {"state": each.state.value, "version": each.version,
-                                  "history": [_row(entry) for entry in each.history]}},
-                    )
-                    for each in credentials
-                ]
-            )  # fmt: skip
+        """Put statuses and histories over those that stand."""
+        await self._statuses.restore(credentials)
 
     async def restore_request(self, request: StoredRequest) -> None:
         """Put a request and its outcome over whatever stands under its id."""
-        await self._requests.replace_one({"_id": request.id}, _row(request), upsert=True)
+        row = {key: value for key, value in _row(request).items() if key != "applied"}
+        await self._requests.replace_one({"_id": request.id}, row, upsert=True)
 
 
 def _row(model: Contract) -> Row:
     row: Row = model.model_dump(mode="json", by_alias=True, exclude_none=True)
     return row
+
+
+async def _chunks(rows: AsyncIterable[Row]) -> AsyncIterator[list[Row]]:
+    some: list[Row] = []
+    async for row in rows:
+        some.append(row)
+        if len(some) == _ROWS_AT_ONCE:
+            yield some
+            some = []
+    yield some
 
 
 def _read(model: type[Stored], row: Row | None) -> Stored | None:

@@ -67,9 +67,14 @@ async def read_issuer(mongo: Mongo, facts: Facts, progress: Progress) -> None:
 
 
 async def read_registry(mongo: Mongo, facts: Facts, progress: Progress) -> None:
-    """The public record."""
+    """The public record. A status that was ever changed is in a row of its own, over the credential's."""
+    statuses: dict[str, Row] = {}
 
-    def credential(row: Row) -> None:
+    def status(row: Row) -> None:
+        statuses[row["_id"]] = {"state": row["state"], "version": row["version"], "history": row["history"]}
+
+    def credential(registered: Row) -> None:
+        row = registered | statuses.pop(registered["_id"], {})
         history = row["history"]
         newest, versions = history[-1], [entry["version"] for entry in history]
         facts.registered[row["_id"]] = Registered(
@@ -84,7 +89,9 @@ async def read_registry(mongo: Mongo, facts: Facts, progress: Progress) -> None:
         digest = document_digest(orjson.loads(row["document"]))
         facts.stored_lists[row["_id"]] = StoredList(row["issuer"], row["version"], digest, row["digest"])
 
+    await _each(mongo, "statuses", status, facts, progress)
     await _each(mongo, "credentials", credential, facts, progress)
+    facts.broken_rows |= {f"{mongo.database.name}.statuses/{id_}" for id_ in statuses}  # of no credential
     await _each(mongo, "status_lists", status_list, facts, progress)
 
 

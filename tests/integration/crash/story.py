@@ -101,7 +101,10 @@ class Story:
 
     async def _ask_for_many(self, action: Action) -> None:
         """All that are not revoked yet, as a preview would have it."""
-        rows = [row for row in self._states["registry"]["credentials"] if row["state"] != State.REVOKED]
+        registry = self._states["registry"]
+        statuses = {row["_id"]: row for row in registry["statuses"]}
+        standing = [row | statuses.get(row["_id"], {}) for row in registry["credentials"]]
+        rows = [row for row in standing if row["state"] != State.REVOKED]
         targets = [Target(row["_id"], row["token"], row["version"]) for row in rows]
         assert len(targets) > 1
         body = {"selection": {"credentials": [each.id for each in targets]}, "action": action.value,

@@ -264,11 +264,13 @@ async def test_what_was_changed_between_acceptance_and_handling_stays_as_it_is_a
 
 
 async def asked_for_one(parts: Parts, token: str) -> State:
+    from registry.accepting import Acceptor
     from registry.status_requests import StatusRequestBody, StatusRequests
 
     wish = StatusRequestBody(credential=parts.world.addresses.credential(token), action=Action.REVOKE, reason="r",
                              requested_by="x")  # fmt: skip
-    done = await StatusRequests(parts.store, Outcomes(parts.store), parts.publish, parts.clock).decided(wish, CALLER)
+    requests = StatusRequests(Acceptor(parts.store), Outcomes(parts.store), parts.publish, parts.clock)
+    done = await requests.decided(wish, CALLER)
     assert done.applied is not None
     return done.applied.state
 

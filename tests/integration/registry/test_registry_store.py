@@ -9,15 +9,16 @@ from datetime import timedelta
 import pytest
 
 from laurel.contracts.errors import Code
-from laurel.contracts.status import Action, State, StatusChanged, StatusHeartbeat
+from laurel.contracts.status import Action, StatusChanged, StatusHeartbeat
 from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, Message
 from laurel.runtime.faults import Poison, Transient
 from laurel.runtime.record import Record
 from registry.announcer import Announcer, Heartbeat
 from registry.catalog import Kind, plan
+from registry.database import Overtaken
 from registry.domain import application
-from registry.rows import Applied, Refused, StoredList
-from registry.store import Overtaken, Store
+from registry.rows import Refused, StoredList
+from registry.store import Store
 from support.world import EPOCH, World
 from unit.registry.issuing import Issuer
 from unit.registry.states import accepted, changed_by, filed
@@ -48,10 +49,9 @@ async def test_the_catalog_is_found_by_what_it_is_asked_by(store: Store, world: 
     assert (found["north"], found["nobody"]) == (await store.issuer("north"), None)
     assert {each.id for each in await store.achievements_of("north", 10)} == {"welding", "first-aid"}
     assert len(await store.achievements_of("north", 1)) == 1
-    partner = await store.partner_of_key("campus-1")
-    assert partner is not None
-    assert partner.id == "campus"
-    assert await store.partner_of_key("nobody-1") is None
+    partners = await store.partners_of_keys(["campus-1", "nobody-1"])
+    assert {kid: partner.id for kid, partner in partners.items()} == {"campus-1": "campus"}
+    assert await store.partners_of_keys([]) == {}
     assert await store.achievement("nothing") is None
 
 
@@ -77,18 +77,20 @@ async def test_a_status_moves_from_the_version_it_was_decided_on(store: Store, w
     issuer = Issuer(world)
     before, request = filed(issuer, "token-0001"), accepted(issuer, "token-0001")
     after = changed_by(before, request, Action.SUSPEND)
-    with pytest.raises(Overtaken):
-        await store.advance([(before, after)])
     await store.register([before])
     await store.advance([(before, after)])
     assert await store.credential(before.id) == after
     with pytest.raises(Overtaken):
         await store.advance([(before, changed_by(before, accepted(issuer, "token-0001", id_="other"), Action.REVOKE))])
-    twice = after.model_copy(update={"version": 3, "history": (*after.history, after.history[-1])})
+    again = changed_by(after, accepted(issuer, "token-0001", id_="again"), Action.REINSTATE)
+    await store.advance([(after, again)])
     with pytest.raises(Overtaken):
-        await store.advance([(after, twice)])  # the request stands in the history already
+        await store.advance([(after, changed_by(after, accepted(issuer, "token-0001", id_="x"), Action.REVOKE))])
+    assert await store.credential_of_token("token-0001") == again
+    after = again
     assert await store.risen({before.id: 1}) == [after]
-    assert await store.risen({before.id: 2}) == []
+    assert await store.risen({before.id: 2}) == [after]
+    assert await store.risen({before.id: 3}) == []
     assert await store.risen({}) == []
 
 
@@ -113,18 +115,41 @@ async def test_of_many_the_overtaken_one_alone_stays(store: Store, world: World)
 
 
 async def test_a_request_has_one_content_and_one_outcome(store: Store, world: World) -> None:
-    request = accepted(Issuer(world), "token-0001")
-    assert await store.accept(request) == request
-    assert await store.accept(request.model_copy(update={"digest": "1" * 64})) == request
-    assert await store.undecided() == [request]
-    applied = Applied(state=State.SUSPENDED, version=2, changed_at=EPOCH)
-    await store.decide([request.model_copy(update={"applied": applied})])
+    issuer = Issuer(world)
+    before, request = filed(issuer, "token-0001"), accepted(issuer, "token-0001")
+    late = accepted(issuer, "token-0001", id_="late")
+    assert await store.accept([]) == []
+    assert await store.accept([request]) == [request]
+    assert await store.accept([late, request.model_copy(update={"digest": "1" * 64})]) == [late, request]
+    assert {each.id for each in await store.undecided()} == {request.id, late.id}
+    after = changed_by(before, request, Action.REVOKE)
+    applied = application(after, request.id)
+    assert applied is not None
     refused = Refused(code=Code.TRANSITION_NOT_ALLOWED, pointer="", detail="Too late.")
-    await store.decide([request.model_copy(update={"refused": refused})])
-    held = await store.request(request.id)
-    assert held is not None
-    assert (held.applied, held.refused, held.decided) == (applied, None, True)
+    await store.register([before])
+    await store.advance([(before, after)])
+    decided = [request.model_copy(update={"applied": applied}), late.model_copy(update={"refused": refused})]
+    await store.decide(decided)
+    # Whatever comes later changes nothing.
+    await store.decide([request.model_copy(update={"refused": refused}), late.model_copy(update={"applied": applied})])
+    assert [await store.request(each.id) for each in decided] == decided
+    assert await store.accept([request, late]) == decided
     assert await store.undecided() == []
+
+
+async def test_a_status_that_an_earlier_release_kept_with_the_credential_goes_on(store: Store, world: World) -> None:
+    issuer = Issuer(world)
+    suspended = changed_by(filed(issuer, "token-0001"), accepted(issuer, "token-0001"), Action.SUSPEND)
+    await store.register([suspended])  # its row has the history, as every row had
+    assert await store.credential(suspended.id) == suspended
+    assert [each async for each in store.changed_credentials()] == [[suspended]]
+    reinstated = changed_by(suspended, accepted(issuer, "token-0001", id_="back"), Action.REINSTATE)
+    revoked = changed_by(suspended, accepted(issuer, "token-0001", id_="gone"), Action.REVOKE)
+    await store.advance([(suspended, reinstated)])
+    with pytest.raises(Overtaken):
+        await store.advance([(suspended, revoked)])
+    assert await store.credential(suspended.id) == reinstated
+    assert [len(row["history"]) async for _, row in store.contents()] == [3]
 
 
 async def test_a_list_only_rises(store: Store) -> None:

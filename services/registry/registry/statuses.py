@@ -1,0 +1,88 @@
+"""Statuses in the database: a row for each credential whose status was ever changed, in a collection of their own.
+
+A change thereby writes one short row that has no index but its id, and leaves the credential's row, with the document
+and all that it is found by, as it was registered. A credential without a row here has the status of its registration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+
+from laurel.runtime.mongo import BulkWriteError, Mongo, UpdateOne, duplicates_only
+from registry.database import Overtaken, Row, rows_by_ids
+from registry.rows import StoredCredential
+
+_FIELDS = ("state", "version", "history")
+
+
+class Statuses:
+    """The collection statuses."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._statuses = mongo.collection("statuses")
+
+    async def put_over(self, credentials: Sequence[Row], fields: Mapping[str, int] | None = None) -> list[Row]:
+        """The credentials' rows with the status that each has now; `fields` of it, or the whole."""
+        found = await rows_by_ids(self._statuses, (row["_id"] for row in credentials), fields=fields)
+        newer = {row["_id"]: row for row in found}
+        return [row | newer.get(row["_id"], {}) for row in credentials]
+
+    async def higher(self, versions: Mapping[str, int]) -> list[str]:
+        """Of these credentials' ids, those whose status by now has a higher version than the one given."""
+        least = min(versions.values(), default=0)
+        rows = await rows_by_ids(self._statuses, versions, {"version": {"$gt": least}}, {"version": 1})
+        return [row["_id"] for row in rows if row["version"] > versions[row["_id"]]]
+
+    async def advance(self, changes: Sequence[tuple[StoredCredential, StoredCredential]]) -> None:
+        """Store the status of each second one if nothing was changed since the first, which was read from here.
+
+        Raises:
+            Overtaken: somebody else changed one of them meanwhile; the others are stored.
+        """
+        # Nearly all changes are a credential's first, and what is inserted together costs a tenth of single writes.
+        first = [{"_id": after.id, **_status(after)} for before, after in changes if before.version == 1]
+        later = [
+            # Where only the credential's own row has the version, as earlier releases kept it, this makes the row;
+            # where the version is another, it is refused for the id.
+            UpdateOne({"_id": before.id, "version": before.version}, {"$set": _status(after)}, upsert=True)
+            for before, after in changes
+            if before.version > 1
+        ]
+        stored = [
+            not first or await _all_stored(self._statuses.insert_many(first, ordered=False)),
+            not later or await _all_stored(self._statuses.bulk_write(later, ordered=False)),
+        ]
+        if not all(stored):
+            raise Overtaken("statuses")
+
+    async def changed(self) -> AsyncIterator[str]:
+        """The ids of the credentials that have a row."""
+        async for row in self._statuses.find({}, {"_id": 1}):
+            yield row["_id"]
+
+    async def is_empty(self) -> bool:
+        """Whether no status was ever changed."""
+        return await self._statuses.find_one({}) is None
+
+    async def restore(self, credentials: Sequence[StoredCredential]) -> None:
+        """Put the statuses that were ever changed over whatever stands there."""
+        changed = [each for each in credentials if each.version > 1]
+        writes = [UpdateOne({"_id": each.id}, {"$set": _status(each)}, upsert=True) for each in changed]
+        if writes:
+            await self._statuses.bulk_write(writes)
+
+
+async def _all_stored(write: Awaitable[object]) -> bool:
+    """Whether no row stood in the way of another under its id."""
+    try:
+        await write
+    except BulkWriteError as error:
+        if not duplicates_only(error):
+            raise
+        return False
+    return True
+
+
+def _status(credential: StoredCredential) -> Row:
+    row: Row = credential.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(_FIELDS))
+    return row
