@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,11 @@ class Laurel:
         """The header that opens the admin API."""
         return {"Authorization": f"Bearer {self.consortium.admin_token}"}
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """The processor time that each process has taken so far, and with it that of the one that asks for the load."""
+        pids = {process.name: process.pid for process in self.stack.processes} | {"load": os.getpid()}
+        return {name: _cpu_seconds(pid) for name, pid in pids.items() if pid is not None}
+
     async def apply_catalog(self, client: httpx.AsyncClient) -> None:
         """Load the catalog that comes with the stack."""
         body = self.consortium.catalog.model_dump_json(by_alias=True, exclude_none=True)
@@ -85,6 +91,11 @@ class Laurel:
             for url in self.urls(service)
         ]
         return sum(counts)
+
+
+def _cpu_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def completion(event_id: str) -> dict[str, Any]:

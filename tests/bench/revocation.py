@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ import httpx
 import orjson
 from rich.console import Console
 
+from bench.http import Client
 from bench.laurel import BROKERS, Laurel, bars, running
 from laurel.contracts.topics import CREDENTIALS
 from support.waiting import eventually
@@ -38,31 +39,51 @@ class Measured:
     answered: list[float] = field(default_factory=list)
     asked_for: list[float] = field(default_factory=list)
     seen: dict[float, int] = field(default_factory=dict)
+    rate: float = 0.0
+    """Changes a second, from the first request until every verifier had the last."""
+    cpu: dict[str, float] = field(default_factory=dict)
+    """How many processors each process took meanwhile."""
 
 
 async def measure(laurel: Laurel, options: argparse.Namespace) -> Measured:
     """Issue the credentials, then revoke them at the rate."""
     measured = Measured()
-    limits = httpx.Limits(max_connections=400)
-    async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         await laurel.apply_catalog(client)
         ids = await _issued(laurel, client, options.changes)
         documents = {
-            id_: (await client.get(id_, headers={"Accept": "application/json"})).json()
+            id_: (await client.get(id_, headers={"Accept": "application/json"})).content
             for id_ in ids[:: options.sample_every]
         }
-        with bars() as progress:
-            bar = progress.add_task(f"revoking, {options.rate} a second", total=len(ids))
-            begin = asyncio.get_running_loop().time()
-            tasks = []
-            for number, id_ in enumerate(ids):
-                await asyncio.sleep(max(0.0, begin + number / options.rate - asyncio.get_running_loop().time()))
-                tasks.append(asyncio.create_task(_revoke(laurel, client, id_, documents.get(id_), measured)))
-                progress.update(bar, completed=number + 1)
-            await asyncio.gather(*tasks)
+        before = laurel.cpu_seconds()
+        began = asyncio.get_running_loop().time()
+        await _revoke_all(laurel, ids, documents, options.rate, measured)
         await _all_seen(laurel, client, len(ids))
+        took = asyncio.get_running_loop().time() - began
+        measured.rate = len(ids) / took
+        measured.cpu = {name: (after - before[name]) / took for name, after in laurel.cpu_seconds().items()}
         measured.seen = await _buckets(laurel, client)
     return measured
+
+
+async def _revoke_all(
+    laurel: Laurel, ids: Sequence[str], documents: Mapping[str, bytes], rate: float, measured: Measured
+) -> None:  # fmt: skip
+    registry = Client(laurel.ports.url("registry"), laurel.admin)
+    verifiers = [Client(url) for url in laurel.verifiers]
+    with bars() as progress:
+        bar = progress.add_task(f"revoking, {rate} a second", total=len(ids))
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        tasks = []
+        for number, id_ in enumerate(ids):
+            await asyncio.sleep(max(0.0, begin + number / rate - clock()))
+            tasks.append(asyncio.create_task(_revoke(registry, verifiers, id_, documents.get(id_), measured)))
+            if number % 50 == 49:
+                progress.update(bar, completed=number + 1)
+        await asyncio.gather(*tasks)
+    for each in (registry, *verifiers):
+        each.close()
 
 
 async def _issued(laurel: Laurel, client: httpx.AsyncClient, count: int) -> list[str]:
@@ -88,33 +109,32 @@ async def _issued(laurel: Laurel, client: httpx.AsyncClient, count: int) -> list
 
 
 async def _revoke(
-    laurel: Laurel, client: httpx.AsyncClient, id_: str, document: dict[str, Any] | None, measured: Measured
+    registry: Client, verifiers: Sequence[Client], id_: str, document: bytes | None, measured: Measured
 ) -> None:  # fmt: skip
     body = {"credential": id_, "action": "revoke", "reason": "A measurement", "requestedBy": "bench"}
     sent = datetime.now(UTC)
     watching = [] if document is None else [
-        asyncio.create_task(_until_revoked(client, url, document)) for url in laurel.verifiers
+        asyncio.create_task(_until_revoked(verifier, document)) for verifier in verifiers
     ]  # fmt: skip
-    url = f"{laurel.ports.url('registry')}/admin/status-requests"
-    answer = (await client.post(url, json=body, headers=laurel.admin)).raise_for_status()
+    answer = (await registry.post("/admin/status-requests", orjson.dumps(body))).json()
     measured.answered.append((datetime.now(UTC) - sent).total_seconds() * 1000)
 
     async def outcome() -> str | None:
-        found = await client.get(f"{url}/{answer.json()['requestId']}", headers=laurel.admin)
-        return str(found.json()["changedAt"]) if "changedAt" in found.json() else None
+        found = (await registry.get(f"/admin/status-requests/{answer['requestId']}")).json()
+        return str(found["changedAt"]) if "changedAt" in found else None
 
-    changed_at = answer.json().get("changedAt") or await eventually(outcome, timeout=PATIENCE_SECONDS)
+    changed_at = answer.get("changedAt") or await eventually(outcome, timeout=PATIENCE_SECONDS)
     accepted = datetime.fromisoformat(changed_at)
     if watching:
         last = max(await asyncio.gather(*watching))
         measured.asked_for.append((last - accepted).total_seconds() * 1000)
 
 
-async def _until_revoked(client: httpx.AsyncClient, url: str, document: dict[str, Any]) -> datetime:
-    content = orjson.dumps({"verifiableCredential": document})
+async def _until_revoked(verifier: Client, document: bytes) -> datetime:
+    content = b'{"verifiableCredential":%b}' % document
     while True:
-        answer = await client.post(f"{url}/credentials/verify", content=content)
-        if "REVOKED" in answer.text:
+        answer = await verifier.post("/credentials/verify", content)
+        if b"REVOKED" in answer.body:
             return datetime.now(UTC)
         await asyncio.sleep(LOOK_SECONDS)
 
@@ -145,12 +165,19 @@ def report(name: str, measured: Measured, options: argparse.Namespace, console: 
     """Print one broker's figures; returns them."""
     total = measured.seen[float("inf")]
     console.print(f"\n[bold]{name}[/]: {options.changes} changes at {options.rate}/s, {options.verifiers} verifiers")
+    console.print(f"  carried out at {measured.rate:.0f}/s; processors taken by "
+                  f"{', '.join(f'{name} {share:.2f}' for name, share in measured.cpu.items())}")  # fmt: skip
     console.print("  changes that verifiers answered by, after acceptance by the registry:")
     for bound, count in measured.seen.items():
         console.print(f"    within {bound * 1000:>8.0f} ms  {count / total:8.2%}" if bound != float("inf") else "")
         if count == total:
             break
-    figures: dict[str, Any] = {"broker": name, "within": {str(each): count for each, count in measured.seen.items()}}
+    figures: dict[str, Any] = {
+        "broker": name,
+        "rate": round(measured.rate, 1),
+        "processors": measured.cpu,
+        "within": {str(each): count for each, count in measured.seen.items()},
+    }
     for what, values in (("every verifier said revoked", measured.asked_for), ("API answered", measured.answered)):
         shares = {f"p{share * 100:g}": round(_percentile(values, share), 1) for share in (0.5, 0.9, 0.99)}
         console.print(f"  {what} ({len(values)}): {shares} ms, max {max(values, default=0):.0f}")

@@ -36,6 +36,7 @@ from laurel.runtime.settings import KafkaSettings
 log = structlog.get_logger(__name__)
 
 _POLL_MS = 10
+_PATIENCE_MS = 1000
 _STUCK_SECONDS = 180.0
 _STOP_SECONDS = 15.0
 
@@ -124,6 +125,7 @@ class Kafka:
     def _consumer(self, **options: Any) -> Consumer:
         consumer = Consumer(**options)
         consumer.on_unreadable = self._step_over
+        consumer.patience_ms = _PATIENCE_MS
         return consumer
 
     async def _step_over(self, part: TopicPartition, offset: int) -> None:

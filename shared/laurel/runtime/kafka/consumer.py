@@ -28,6 +28,9 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     """
 
     on_unreadable: OnUnreadable = staticmethod(_only_log)
+    patience_ms = 0
+    """How long, at least, to wait for records. FastStream, when it gets none, sleeps as long as it had them waited for:
+    it has to be given a short time, and would ask a hundred times a second."""
     handed_out = False
     """Records were handed out; whoever handles them sets it back."""
 
@@ -48,7 +51,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[Any]]:
-        """As aiokafka's, but never UnicodeDecodeError."""
+        """As aiokafka's, but never UnicodeDecodeError, and at least as patient as it is to be."""
+        timeout_ms = max(timeout_ms, self.patience_ms)
         try:
             found: dict[TopicPartition, list[Any]] = await super().getmany(
                 *partitions, timeout_ms=timeout_ms, max_records=max_records
