@@ -173,10 +173,10 @@ class Handlers:
             await self._announcer.announce(
                 [(each.credential, each.trace) for each in decisions if each.credential is not None]
             )
-            # Last, so that a request with an outcome is one whose change is on the topic.
-            await self._store.decide([each.request for each in decisions])
+            # Only now: a request with an outcome is one whose change is on the topic.
             for each in decisions:
                 self._outcomes.tell(each.request)
+            await self._store.decide([each.request for each in decisions])
         # After the answer, which need not wait for it. Until the offsets commit, a replay comes by here again.
         entries = [audited(each.request, one.body) for each, one in zip(decisions, incoming, strict=True)]
         await self._publish([entry for entry in entries if entry])
