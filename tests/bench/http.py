@@ -47,7 +47,8 @@ class Client:
     async def _call(self, method: str, path: str, body: bytes) -> Answer:
         reader, writer = await self._connection()
         lines = [f"{method} {path} HTTP/1.1", f"Host: {urlsplit(self.url).netloc}", "Content-Type: application/json",
-                 f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in self.headers.items())]  # fmt: skip
+                 f"Content-Length: {len(body)}",
+                 *(f"{name}: {value}" for name, value in self.headers.items())]  # fmt: skip
         writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         fields = dict(line.lower().split(": ", 1) for line in head[1:] if line)

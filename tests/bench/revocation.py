@@ -1,10 +1,12 @@
 """How long a revocation takes to be seen: `make bench-revocation`.
 
 Status changes are asked for at a steady rate, whatever the answers take, while the whole of Laurel runs with several
-verifiers. Two things are measured, both from the moment at which the registry accepted the request:
+verifiers: by an administrator over HTTP, or by a partner over Kafka, each request signed. Two things are measured:
 
-* each verifier counts, for every change, when it began to answer by it (its `/metrics`);
-* of a few, an employer's program asks every verifier again and again until each has said *revoked*.
+* each verifier counts, for every change, how long after the registry accepted it it began to answer by it (its
+  `/metrics`);
+* of a few, an employer's program asks every verifier again and again until each has said *revoked*: counted from when
+  the request was sent, so with the way to the registry and all waiting.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +28,10 @@ from rich.console import Console
 
 from bench.http import Client
 from bench.laurel import BROKERS, Laurel, bars, running
-from laurel.contracts.topics import CREDENTIALS
+from laurel.contracts.signature import sign
+from laurel.contracts.status import Action, StatusChangeRequested
+from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, message
+from laurel.partner import PartnerClient
 from support.waiting import eventually
 
 SEEN = "laurel_status_seen_seconds_bucket"
@@ -36,7 +43,8 @@ PATIENCE_SECONDS = 300.0
 class Measured:
     """One run's figures, in milliseconds. `seen` has, by upper bound, how many changes were seen within it."""
 
-    answered: list[float] = field(default_factory=list)
+    sent: list[float] = field(default_factory=list)
+    """Until the request was confirmed: by the brokers, or by the API with its outcome."""
     asked_for: list[float] = field(default_factory=list)
     seen: dict[float, int] = field(default_factory=dict)
     rate: float = 0.0
@@ -45,31 +53,65 @@ class Measured:
     """How many processors each process took meanwhile."""
 
 
-async def measure(laurel: Laurel, options: argparse.Namespace) -> Measured:
+async def measure(laurel: Laurel, way: str, options: argparse.Namespace) -> Measured:
     """Issue the credentials, then revoke them at the rate."""
     measured = Measured()
-    async with httpx.AsyncClient(timeout=60) as client:
+    clock = asyncio.get_running_loop().time
+    async with httpx.AsyncClient(timeout=60) as client, WAYS[way](laurel) as revoke:
         await laurel.apply_catalog(client)
         ids = await _issued(laurel, client, options.changes)
         documents = {
             id_: (await client.get(id_, headers={"Accept": "application/json"})).content
             for id_ in ids[:: options.sample_every]
         }
-        before = laurel.cpu_seconds()
-        began = asyncio.get_running_loop().time()
-        await _revoke_all(laurel, ids, documents, options.rate, measured)
+        before, began = laurel.cpu_seconds(), clock()
+        await _revoke_all(laurel, revoke, ids, documents, options.rate, measured)
         await _all_seen(laurel, client, len(ids))
-        took = asyncio.get_running_loop().time() - began
+        took = clock() - began
         measured.rate = len(ids) / took
         measured.cpu = {name: (after - before[name]) / took for name, after in laurel.cpu_seconds().items()}
         measured.seen = await _buckets(laurel, client)
     return measured
 
 
-async def _revoke_all(
-    laurel: Laurel, ids: Sequence[str], documents: Mapping[str, bytes], rate: float, measured: Measured
-) -> None:  # fmt: skip
+@asynccontextmanager
+async def _over_http(laurel: Laurel) -> AsyncIterator[Revoke]:
+    """As an administrator does."""
     registry = Client(laurel.ports.url("registry"), laurel.admin)
+
+    async def revoke(id_: str) -> None:
+        body = {"credential": id_, "action": "revoke", "reason": "A measurement", "requestedBy": "bench"}
+        (await registry.post("/admin/status-requests", orjson.dumps(body))).json()
+
+    yield revoke
+    registry.close()
+
+
+@asynccontextmanager
+async def _over_kafka(laurel: Laurel) -> AsyncIterator[Revoke]:
+    """As a partner does."""
+    consortium, broker = laurel.consortium, laurel.stack.broker
+    source, kid, key = consortium.source("campus"), consortium.kid("campus"), consortium.partner_keys["campus"]
+
+    async def revoke(id_: str) -> None:
+        now = datetime.now(UTC)
+        wish = StatusChangeRequested(credential=id_, action=Action.REVOKE, reason="A measurement",
+                                     requested_by="bench", requested_at=now)  # fmt: skip
+        made = message(STATUS_REQUESTS, wish, key=id_, event_id=f"revoke-{id_[-20:]}", source=source, time=now)
+        await partner.publish([replace(made, event=sign(made.event, key, kid))])
+
+    async with PartnerClient(broker.bootstrap, source, kid, key, idempotence=broker.idempotence) as partner:
+        yield revoke
+
+
+Revoke = Callable[[str], Awaitable[None]]
+WAYS: dict[str, Callable[[Laurel], AbstractAsyncContextManager[Revoke]]] = {"http": _over_http, "kafka": _over_kafka}
+
+
+async def _revoke_all(
+    laurel: Laurel, revoke: Revoke, ids: Sequence[str], documents: Mapping[str, bytes], rate: float,
+    measured: Measured,
+) -> None:  # fmt: skip
     verifiers = [Client(url) for url in laurel.verifiers]
     with bars() as progress:
         bar = progress.add_task(f"revoking, {rate} a second", total=len(ids))
@@ -78,11 +120,11 @@ async def _revoke_all(
         tasks = []
         for number, id_ in enumerate(ids):
             await asyncio.sleep(max(0.0, begin + number / rate - clock()))
-            tasks.append(asyncio.create_task(_revoke(registry, verifiers, id_, documents.get(id_), measured)))
+            tasks.append(asyncio.create_task(_revoke(revoke, verifiers, id_, documents.get(id_), measured)))
             if number % 50 == 49:
                 progress.update(bar, completed=number + 1)
         await asyncio.gather(*tasks)
-    for each in (registry, *verifiers):
+    for each in verifiers:
         each.close()
 
 
@@ -109,33 +151,24 @@ async def _issued(laurel: Laurel, client: httpx.AsyncClient, count: int) -> list
 
 
 async def _revoke(
-    registry: Client, verifiers: Sequence[Client], id_: str, document: bytes | None, measured: Measured
+    revoke: Revoke, verifiers: Sequence[Client], id_: str, document: bytes | None, measured: Measured
 ) -> None:  # fmt: skip
-    body = {"credential": id_, "action": "revoke", "reason": "A measurement", "requestedBy": "bench"}
-    sent = datetime.now(UTC)
+    begin = asyncio.get_running_loop().time()
     watching = [] if document is None else [
         asyncio.create_task(_until_revoked(verifier, document)) for verifier in verifiers
     ]  # fmt: skip
-    answer = (await registry.post("/admin/status-requests", orjson.dumps(body))).json()
-    measured.answered.append((datetime.now(UTC) - sent).total_seconds() * 1000)
-
-    async def outcome() -> str | None:
-        found = (await registry.get(f"/admin/status-requests/{answer['requestId']}")).json()
-        return str(found["changedAt"]) if "changedAt" in found else None
-
-    changed_at = answer.get("changedAt") or await eventually(outcome, timeout=PATIENCE_SECONDS)
-    accepted = datetime.fromisoformat(changed_at)
+    await revoke(id_)
+    measured.sent.append((asyncio.get_running_loop().time() - begin) * 1000)
     if watching:
-        last = max(await asyncio.gather(*watching))
-        measured.asked_for.append((last - accepted).total_seconds() * 1000)
+        measured.asked_for.append((max(await asyncio.gather(*watching)) - begin) * 1000)
 
 
-async def _until_revoked(verifier: Client, document: bytes) -> datetime:
+async def _until_revoked(verifier: Client, document: bytes) -> float:
     content = b'{"verifiableCredential":%b}' % document
     while True:
         answer = await verifier.post("/credentials/verify", content)
         if b"REVOKED" in answer.body:
-            return datetime.now(UTC)
+            return asyncio.get_running_loop().time()
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -161,10 +194,11 @@ def _percentile(values: Sequence[float], share: float) -> float:
     return statistics.quantiles(values, n=1000, method="inclusive")[int(share * 1000) - 1] if len(values) > 1 else 0.0
 
 
-def report(name: str, measured: Measured, options: argparse.Namespace, console: Console) -> dict[str, Any]:
+def report(name: str, way: str, measured: Measured, options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Print one broker's figures; returns them."""
     total = measured.seen[float("inf")]
-    console.print(f"\n[bold]{name}[/]: {options.changes} changes at {options.rate}/s, {options.verifiers} verifiers")
+    console.print(f"\n[bold]{name}[/], requests over {way}: {options.changes} changes at {options.rate}/s, "
+                  f"{options.verifiers} verifiers")  # fmt: skip
     console.print(f"  carried out at {measured.rate:.0f}/s; processors taken by "
                   f"{', '.join(f'{name} {share:.2f}' for name, share in measured.cpu.items())}")  # fmt: skip
     console.print("  changes that verifiers answered by, after acceptance by the registry:")
@@ -178,7 +212,7 @@ def report(name: str, measured: Measured, options: argparse.Namespace, console: 
         "processors": measured.cpu,
         "within": {str(each): count for each, count in measured.seen.items()},
     }
-    for what, values in (("every verifier said revoked", measured.asked_for), ("API answered", measured.answered)):
+    for what, values in (("every verifier said revoked", measured.asked_for), ("request confirmed", measured.sent)):
         shares = {f"p{share * 100:g}": round(_percentile(values, share), 1) for share in (0.5, 0.9, 0.99)}
         console.print(f"  {what} ({len(values)}): {shares} ms, max {max(values, default=0):.0f}")
         figures[what] = shares | {"max": round(max(values, default=0), 1), "count": len(values)}
@@ -189,6 +223,9 @@ def main() -> None:
     """Measure on each broker that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--broker", action="append", choices=BROKERS, help="embedded, kafka; both unless given")
+    parser.add_argument(
+        "--over", action="append", choices=WAYS, help="how it is asked for: http, kafka; both unless given"
+    )
     parser.add_argument("--changes", type=int, default=2000)
     parser.add_argument("--rate", type=float, default=200.0, help="changes a second")
     parser.add_argument("--verifiers", type=int, default=2)
@@ -197,10 +234,11 @@ def main() -> None:
     options = parser.parse_args()
     console = Console()
     figures = []
-    for broker in options.broker or list(BROKERS):
-        with running(broker, options.directory / broker, verifiers=options.verifiers, tell=console.print) as laurel:
-            measured = asyncio.run(measure(laurel, options))
-        figures.append(report(broker, measured, options, console))
+    for broker, way in product(options.broker or BROKERS, options.over or WAYS):
+        directory = options.directory / f"{broker}-{way}"
+        with running(broker, directory, verifiers=options.verifiers, tell=console.print) as laurel:
+            measured = asyncio.run(measure(laurel, way, options))
+        figures.append(report(broker, way, measured, options, console))
     (options.directory / "figures.json").write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
 
 
