@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import SecretStr
 
 from chaos.load import event_id
 from chaos.plan import Kind, Route, Submission
+from chaos.repeats import Cause, explained, repeats_of
 from laurel.contracts.completions import CompletionRejected
 from laurel.contracts.errors import Code
 from laurel.contracts.operations import DeadLetter
@@ -26,9 +28,10 @@ _SENT = "sent"
 
 @dataclass
 class Balance:
-    """The figures, and a sentence for everything that is not in balance."""
+    """The figures, what there is to say of them, and a sentence for everything that is not in balance."""
 
     figures: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     def must_not_be(self, what: str, offenders: Iterable[object]) -> None:
@@ -54,17 +57,23 @@ def sources(settings: KafkaSettings, database_url: str) -> Sources:
 
 @dataclass
 class Evidence:
-    """All that is compared: the facts of `laurel reconcile`, the rejections, and why letters are dead."""
+    """All that is compared: the facts of `laurel reconcile`, the rejections, why letters are dead, and when the copies
+    of each delivery's mail arrived."""
 
     facts: Facts
     rejections: list[CompletionRejected]
     dead_letters: list[str]
+    arrivals: dict[str, list[datetime]]
 
 
-async def gather(settings: KafkaSettings, database_url: str, message_ids: Sequence[str]) -> Evidence:
-    """Read topics and databases; `message_ids` are those of the mails that arrived."""
+async def gather(settings: KafkaSettings, database_url: str, mails: Sequence[tuple[str, datetime]]) -> Evidence:
+    """Read topics and databases; `mails` are the Message-IDs of those that arrived, and when."""
     facts = await collect(sources(settings, database_url))
-    facts.mailbox = mailbox_of(message_ids)
+    facts.mailbox = mailbox_of(message_id for message_id, _ in mails)
+    arrivals: defaultdict[str, list[datetime]] = defaultdict(list)
+    for message_id, at in mails:
+        (delivery,) = mailbox_of([message_id])
+        arrivals[delivery].append(at)
     rejections = {
         event[0].id: event[1]
         for record in await read(settings, REJECTED_COMPLETIONS)
@@ -75,12 +84,12 @@ async def gather(settings: KafkaSettings, database_url: str, message_ids: Sequen
         for record in await read(settings, DEAD_LETTERS)
         if (event := read_event(record)) and isinstance(event[1], DeadLetter)
     ]
-    return Evidence(facts, list(rejections.values()), letters)
+    return Evidence(facts, list(rejections.values()), letters, dict(arrivals))
 
 
-def balance_of(evidence: Evidence, submissions: Sequence[Submission], repeats_allowed: int) -> Balance:
-    """The evidence against itself and against the plan. Pure. `repeats_allowed` is how many mails the faults can have
-    repeated."""
+def balance_of(evidence: Evidence, submissions: Sequence[Submission], causes: Sequence[Cause]) -> Balance:
+    """The evidence against itself and against the plan. Pure. `causes` are the faults that can have repeated a mail,
+    one each."""
     facts = evidence.facts
     report = compare(facts)
     balance = Balance(_figures(report))
@@ -92,10 +101,12 @@ def balance_of(evidence: Evidence, submissions: Sequence[Submission], repeats_al
     unsent = (name for name, row in facts.deliveries.items() if row.state != _SENT)
     balance.must_not_be("deliveries that were not sent", unsent)
     balance.must_not_be("deliveries without a mail", sorted(facts.deliveries.keys() - (facts.mailbox or {}).keys()))
-    if report.balance.repeated > repeats_allowed:
-        balance.wrong.append(
-            f"mails repeated: {report.balance.repeated}, and no more than {repeats_allowed} can have been in hand"
-        )
+    repeats = repeats_of(evidence.arrivals)
+    laid_to = explained(repeats, causes)
+    balance.notes += [f"mail {each.delivery} came again: {cause.what}" for each, cause in laid_to.items()]
+    balance.figures["faults that can repeat a mail"] = len(causes)
+    unexplained = (f"{each.delivery} at {each.unnoted:%H:%M:%S}" for each in repeats if each not in laid_to)
+    balance.must_not_be("mails repeated that no fault of their own explains", unexplained)
     return balance
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from chaos.changes import StatusChanges
 from chaos.copies import copies
 from chaos.faults import ENVIRONMENT, Faults, Injected
 from chaos.load import Load
-from chaos.plan import FAST, KILLS, LONG, Fault, Plan, make_plan
+from chaos.plan import FAST, KILLS, LONG, Plan, make_plan
+from chaos.repeats import causes_of
 from chaos.settle import settled
 from chaos.statuses import compare_statuses
 from laurel.contracts.access import ADMIN, OPERATOR
@@ -128,9 +129,9 @@ async def _play(
     settings = _settings(stack.broker, OPERATOR)
     at_rest = await settled(settings, stack.database.url, say)
     await faults.all_ready()
-    message_ids = [header(each, "Message-ID") for each in stack.mailbox.messages()]
-    evidence = await gather(settings, stack.database.url, message_ids)
-    balance = balance_of(evidence, plan.submissions, repeatable(faults.injected))
+    mails = [(header(mail, "Message-ID"), at) for mail, at in stack.mailbox.arrivals()]
+    evidence = await gather(settings, stack.database.url, mails)
+    balance = balance_of(evidence, plan.submissions, causes_of(faults.injected))
     balance.figures |= {"sent again": load.sent.sent_again, "refused at the door": load.sent.refused_at_the_door}
     suspended = {changes.credential_of(plan.submissions[each]) for each in plan.suspended}
     few = {name: found for name, found in (await copies(_settings(stack.broker, ADMIN))).items() if found != (3, 2)}
@@ -139,15 +140,6 @@ async def _play(
     if not at_rest:
         balance.wrong.append("the system did not come to rest")
     return evidence, balance
-
-
-def repeatable(injected: Sequence[Injected]) -> int:
-    """How many mails may have gone out twice: one for each time that a notifier could not note what it had sent."""
-    stops = (Fault.KILL_SERVICE, Fault.FREEZE_SERVICE)
-    return sum(
-        (each.step.fault in stops and each.step.target.startswith("notifier")) or each.step.fault is Fault.KILL_DATABASE
-        for each in injected
-    )
 
 
 def apply_catalog(stack: Stack, consortium: Consortium, ports: Ports) -> None:
@@ -175,6 +167,8 @@ def show(report: Report, console: Console) -> None:
     for name, value in report.balance.figures.items():
         figures.add_row(name, str(value))
     console.print(figures)
+    for each in report.balance.notes:
+        console.print(each, highlight=False, markup=False)
     for each in report.wrong:
         console.print(f"WRONG {each}", style="red", highlight=False, markup=False)
     if not report.wrong:

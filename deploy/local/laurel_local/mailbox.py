@@ -11,13 +11,14 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
 
 import uvicorn
 from aiosmtpd.smtp import SMTP
 
-from laurel_local.mail_store import MailStore
+from laurel_local.mail_store import MailStore, received_at
 from laurel_local.mail_web import build_app
 from laurel_local.part import Part
 from laurel_local.probes import TIMEOUT_SECONDS, http_answers, tcp_answers
@@ -53,6 +54,10 @@ class Mailbox(Part):
     def messages(self) -> list[EmailMessage]:
         """The mails received, oldest first."""
         return [self._store.read(mail_id) for mail_id in self._store.ids()]
+
+    def arrivals(self) -> list[tuple[EmailMessage, datetime]]:
+        """The mails received and when, oldest first."""
+        return [(self._store.read(mail_id), received_at(mail_id)) for mail_id in self._store.ids()]
 
     def fail(self, code: int, times: int) -> None:
         """Have the next `times` mails answered with this SMTP code; 0 times ends it."""
