@@ -1,15 +1,19 @@
 """What a burst of completions does to Laurel: `make bench-burst`.
 
 Partners publish all of them at once over Kafka, and a program floods the HTTP intake beside them. While they drain,
-an administrator changes a status every second and a verifier is asked until it answers by it. Reported are the memory
-of each service (resident, over time), how many requests were shed, how long the changes took, and the rate of issuing.
+an administrator changes a status again and again, and a verifier is watched until it answers by it. Reported are the
+memory of each process (resident, over time), how many requests were shed, how long the changes took, the rate of
+issuing, and the reconciliation. It fails when a service grows beyond its bound, or when anything is lost or doubled.
+Mails go out after the rest; they are not waited for.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import statistics
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,13 +25,21 @@ import orjson
 from rich.console import Console
 
 from bench.laurel import ACHIEVEMENT, BROKERS, Laurel, bars, completion, running
-from bench.revocation import SEEN
+from bench.revocation import SEEN, percentile
 from laurel.contracts.completions import CompletionRecorded
 from laurel.contracts.topics import COMPLETIONS, CREDENTIALS
 from laurel.partner import PartnerClient
+from laurel.reconciliation import Report, reconcile
+from laurel_local.services import SERVICES
 from support.waiting import eventually
 
-CHANGED = 60  # credentials to change the status of, issued before the burst
+CHANGED = 300  # credentials whose status is changed in turn: suspended, reinstated, suspended
+PAUSE_SECONDS = 1.0
+SHOWN = 20
+GROWTH_MIB = 150.0
+"""By how much a service may grow, whatever the size of the burst."""
+VERIFIER_KIB = 4.0
+"""By how much more a verifier may grow for each credential: it holds what it knows of each of them."""
 
 
 @dataclass
@@ -39,6 +51,8 @@ class Measured:
     answers: Counter[int] = field(default_factory=Counter)
     published_in: float = 0.0
     drained_in: float = 0.0
+    registered: int = 0
+    balance: Report | None = None
 
 
 async def measure(laurel: Laurel, options: argparse.Namespace) -> Measured:
@@ -48,7 +62,7 @@ async def measure(laurel: Laurel, options: argparse.Namespace) -> Measured:
     async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as client:
         await laurel.apply_catalog(client)
         ids = [id_ async for some in laurel.issue(client, CHANGED, "before") for id_ in some]
-        await _registered(laurel, client, CHANGED, None)
+        await _registered(laurel, client, CHANGED, 300.0)
         begin = loop.time()
         watching = asyncio.create_task(_watch_memory(laurel, measured))
         changing = asyncio.create_task(_change(laurel, client, ids, measured))
@@ -58,13 +72,18 @@ async def measure(laurel: Laurel, options: argparse.Namespace) -> Measured:
         taken = await flooding
         await _registered(laurel, client, CHANGED + options.completions + taken, options.patience)
         measured.drained_in = loop.time() - begin
+        measured.registered = CHANGED + options.completions + taken
         for task in (watching, changing):
+            if task.done():
+                task.result()  # it should not have ended: tell why
             task.cancel()
         await asyncio.gather(watching, changing, return_exceptions=True)
+    # Mails that wait for their turn are not stuck here.
+    measured.balance = await reconcile(laurel.sources, stuck_after=timedelta(days=1))
     return measured
 
 
-async def _registered(laurel: Laurel, client: httpx.AsyncClient, count: int, patience: float | None) -> None:
+async def _registered(laurel: Laurel, client: httpx.AsyncClient, count: int, patience: float) -> None:
     with bars() as progress:
         taken = progress.add_task("completions handled by the issuer", total=count)
         filed = progress.add_task("credentials in the registry", total=count)
@@ -73,10 +92,10 @@ async def _registered(laurel: Laurel, client: httpx.AsyncClient, count: int, pat
             progress.update(taken, completed=await laurel.handled(client, "issuer", COMPLETIONS.name))
             registered = await laurel.handled(client, "registry", CREDENTIALS.name)
             progress.update(filed, completed=registered)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1)
             return registered >= count
 
-        await eventually(done, timeout=patience or 120.0, what="the registration of all credentials")
+        await eventually(done, timeout=patience, what="the registration of all credentials")
 
 
 async def _publish(laurel: Laurel, count: int) -> None:
@@ -117,18 +136,20 @@ async def _flood(laurel: Laurel, client: httpx.AsyncClient, requests: int, measu
 
 async def _change(laurel: Laurel, client: httpx.AsyncClient, ids: list[str], measured: Measured) -> None:
     url = f"{laurel.ports.url('registry')}/admin/status-requests"
-    for number, id_ in enumerate(ids):
-        body = {"credential": id_, "action": "suspend", "reason": "A measurement", "requestedBy": "bench"}
+    for number in itertools.count():
+        action = ("suspend", "reinstate")[number // len(ids) % 2]
+        body = {"credential": ids[number % len(ids)], "action": action, "reason": "A measurement",
+                "requestedBy": "bench"}  # fmt: skip
         before = await _seen(laurel, client)
         accepted = datetime.now(UTC)
-        await client.post(url, json=body, headers=laurel.admin)
+        (await client.post(url, json=body, headers=laurel.admin)).raise_for_status()
 
         async def seen(before: float = before) -> bool:
             return await _seen(laurel, client) > before
 
         await eventually(seen, timeout=120.0, what=f"change {number}")
         measured.changes.append((datetime.now(UTC) - accepted).total_seconds() * 1000)
-        await asyncio.sleep(1)
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _seen(laurel: Laurel, client: httpx.AsyncClient) -> float:
@@ -137,8 +158,8 @@ async def _seen(laurel: Laurel, client: httpx.AsyncClient) -> float:
 
 async def _watch_memory(laurel: Laurel, measured: Measured) -> None:
     while True:
-        for name, service in laurel.stack.services.items():
-            measured.memory.setdefault(name, []).append(_resident(service.process.pid))
+        for part in laurel.stack.parts:
+            measured.memory.setdefault(part.name, []).append(_resident(part.process.pid))
         await asyncio.sleep(1)
 
 
@@ -148,28 +169,41 @@ def _resident(pid: int | None) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
 
 
+def bound_of(service: str, credentials: int) -> float:
+    """By how many MiB a service may grow in a burst that leads to so many credentials."""
+    return GROWTH_MIB + (credentials * VERIFIER_KIB / 1024 if service == "verifier" else 0)
+
+
 def report(name: str, measured: Measured, options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Print one broker's figures; returns them."""
+    """Print one broker's figures; returns them, `wrong` among them."""
     rate = options.completions / measured.drained_in
     console.print(f"\n[bold]{name}[/]: {options.completions} completions published in {measured.published_in:.0f} s,"
                   f" drained in {measured.drained_in:.0f} s, {rate:.0f} a second")  # fmt: skip
-    memory = {}
-    for service, values in measured.memory.items():
+    memory, wrong = {}, []
+    for part, values in measured.memory.items():
         tenth = max(1, len(values) // 10)
-        memory[service] = {
-            "first tenth": round(statistics.median(values[:tenth])),
+        memory[part] = {
+            "first": round(values[0]), "first tenth": round(statistics.median(values[:tenth])),
             "last tenth": round(statistics.median(values[-tenth:])), "most": round(max(values)),
         }  # fmt: skip
-        console.print(f"  memory of {service}, MiB: {memory[service]}")
+        bound = f", may grow by {bound_of(part, measured.registered):.0f}" if part in SERVICES else ""
+        console.print(f"  memory of {part}, MiB: {memory[part]}{bound}")
+        if bound and max(values) - values[0] > bound_of(part, measured.registered):
+            wrong.append(f"{part} grew by {max(values) - values[0]:.0f} MiB")
     console.print(f"  HTTP intake answered {dict(measured.answers)}")
-    if len(measured.changes) > 1:
-        console.print(
-            f"  {len(measured.changes)} status changes beside it, from request to answer: median"
-            f" {statistics.median(measured.changes):.0f} ms, most {max(measured.changes):.0f} ms"
-        )
+    changes = {f"p{share * 100:g}": round(percentile(measured.changes, share)) for share in (0.5, 0.9, 0.99)}
+    changes |= {"max": round(max(measured.changes, default=0)), "count": len(measured.changes)}
+    console.print(f"  status changes beside it, ms from request to a verifier's answer: {changes}")
+    if measured.balance is not None:
+        waiting = Counter(f"{each.stage}: {each.why.value}" for each in measured.balance.unfinished)
+        console.print(f"  reconciliation: {measured.balance.balance.issued} issued,"
+                      f" {measured.balance.balance.registered} registered; unfinished: {dict(waiting)}")  # fmt: skip
+        wrong += [f"{each.kind.value} {each.subject}: {each.detail}" for each in measured.balance.discrepancies]
+    for each in wrong[:SHOWN]:
+        console.print(f"  WRONG {each}", style="red", highlight=False, markup=False)
     return {
         "broker": name, "completions": options.completions, "publishedIn": measured.published_in,
-        "drainedIn": measured.drained_in, "memoryMiB": memory, "changesMs": measured.changes,
+        "drainedIn": measured.drained_in, "memoryMiB": memory, "changesMs": changes, "wrong": wrong,
         "intake": {str(status): count for status, count in measured.answers.items()},
     }  # fmt: skip
 
@@ -190,6 +224,7 @@ def main() -> None:
             measured = asyncio.run(measure(laurel, options))
         figures.append(report(broker, measured, options, console))
     (options.directory / "figures.json").write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+    sys.exit(1 if any(each["wrong"] for each in figures) else 0)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,11 @@ from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from laurel.reconciliation import Sources
+from laurel.runtime.settings import KafkaSettings, MongoSettings
 from laurel_local.broker import ApacheKafka, EmbeddedBroker
 from laurel_local.consortium import Consortium, load_or_make
 from laurel_local.database import EmbeddedDatabase
@@ -49,6 +52,16 @@ class Laurel:
         """The processor time that each process has taken so far, and with it that of the one that asks for the load."""
         pids = {process.name: process.pid for process in self.stack.processes} | {"load": os.getpid()}
         return {name: _cpu_seconds(pid) for name, pid in pids.items() if pid is not None}
+
+    @property
+    def sources(self) -> Sources:
+        """Where its topics and databases are."""
+
+        def database(service: str) -> MongoSettings:
+            return MongoSettings(mongo_url=SecretStr(self.stack.database.url), mongo_database=f"laurel_{service}")
+
+        kafka = KafkaSettings(kafka_bootstrap=self.stack.broker.bootstrap)
+        return Sources(kafka, database("issuer"), database("registry"), database("notifier"))
 
     async def apply_catalog(self, client: httpx.AsyncClient) -> None:
         """Load the catalog that comes with the stack."""

@@ -190,7 +190,8 @@ async def _buckets_of(laurel: Laurel, client: httpx.AsyncClient, url: str) -> di
     return {float(labels["le"]): value for labels, value in samples}
 
 
-def _percentile(values: Sequence[float], share: float) -> float:
+def percentile(values: Sequence[float], share: float) -> float:
+    """What so large a share of the values does not exceed."""
     return statistics.quantiles(values, n=1000, method="inclusive")[int(share * 1000) - 1] if len(values) > 1 else 0.0
 
 
@@ -213,7 +214,7 @@ def report(name: str, way: str, measured: Measured, options: argparse.Namespace,
         "within": {str(each): count for each, count in measured.seen.items()},
     }
     for what, values in (("every verifier said revoked", measured.asked_for), ("request confirmed", measured.sent)):
-        shares = {f"p{share * 100:g}": round(_percentile(values, share), 1) for share in (0.5, 0.9, 0.99)}
+        shares = {f"p{share * 100:g}": round(percentile(values, share), 1) for share in (0.5, 0.9, 0.99)}
         console.print(f"  {what} ({len(values)}): {shares} ms, max {max(values, default=0):.0f}")
         figures[what] = shares | {"max": round(max(values, default=0), 1), "count": len(values)}
     return figures
