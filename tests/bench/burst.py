@@ -176,9 +176,10 @@ def bound_of(service: str, credentials: int) -> float:
 
 def report(name: str, measured: Measured, options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Print one broker's figures; returns them, `wrong` among them."""
-    rate = options.completions / measured.drained_in
-    console.print(f"\n[bold]{name}[/]: {options.completions} completions published in {measured.published_in:.0f} s,"
-                  f" drained in {measured.drained_in:.0f} s, {rate:.0f} a second")  # fmt: skip
+    taken = measured.registered - CHANGED
+    console.print(f"\n[bold]{name}[/]: {options.completions} completions published in {measured.published_in:.0f} s;"
+                  f" with the intake's {taken} drained in {measured.drained_in:.0f} s,"
+                  f" {taken / measured.drained_in:.0f} a second")  # fmt: skip
     memory, wrong = {}, []
     for part, values in measured.memory.items():
         tenth = max(1, len(values) // 10)
@@ -202,7 +203,7 @@ def report(name: str, measured: Measured, options: argparse.Namespace, console: 
     for each in wrong[:SHOWN]:
         console.print(f"  WRONG {each}", style="red", highlight=False, markup=False)
     return {
-        "broker": name, "completions": options.completions, "publishedIn": measured.published_in,
+        "broker": name, "completions": taken, "publishedIn": measured.published_in,
         "drainedIn": measured.drained_in, "memoryMiB": memory, "changesMs": changes, "wrong": wrong,
         "intake": {str(status): count for status, count in measured.answers.items()},
     }  # fmt: skip
