@@ -35,6 +35,8 @@ from support.waiting import eventually
 
 CHANGED = 300  # credentials whose status is changed in turn: suspended, reinstated, suspended
 PAUSE_SECONDS = 1.0
+# The services close what was idle for five seconds; a request must not meet that.
+LIMITS = httpx.Limits(max_connections=200, keepalive_expiry=2)
 SHOWN = 20
 GROWTH_MIB = 150.0
 """By how much a service may grow, whatever the size of the burst."""
@@ -59,7 +61,7 @@ async def measure(laurel: Laurel, options: argparse.Namespace) -> Measured:
     """Publish, flood, change, and wait until all is drained."""
     measured = Measured()
     loop = asyncio.get_running_loop()
-    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as client:
+    async with httpx.AsyncClient(timeout=60, limits=LIMITS) as client:
         await laurel.apply_catalog(client)
         ids = [id_ async for some in laurel.issue(client, CHANGED, "before") for id_ in some]
         await _registered(laurel, client, CHANGED, 300.0)
