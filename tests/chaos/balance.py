@@ -102,10 +102,10 @@ def balance_of(evidence: Evidence, submissions: Sequence[Submission], causes: Se
     balance.must_not_be("deliveries that were not sent", unsent)
     balance.must_not_be("deliveries without a mail", sorted(facts.deliveries.keys() - (facts.mailbox or {}).keys()))
     repeats = repeats_of(evidence.arrivals)
-    laid_to = explained(repeats, causes)
-    balance.notes += [f"mail {each.delivery} came again: {cause.what}" for each, cause in laid_to.items()]
+    laid_to = list(zip(repeats, explained(repeats, causes), strict=True))
+    balance.notes += [f"mail {each.delivery} came again: {cause.what}" for each, cause in laid_to if cause]
     balance.figures["faults that can repeat a mail"] = len(causes)
-    unexplained = (f"{each.delivery} at {each.unnoted:%H:%M:%S}" for each in repeats if each not in laid_to)
+    unexplained = (f"{each.delivery} at {each.unnoted:%H:%M:%S}" for each, cause in laid_to if cause is None)
     balance.must_not_be("mails repeated that no fault of their own explains", unexplained)
     return balance
 

@@ -55,14 +55,15 @@ def repeats_of(arrivals: Mapping[str, Sequence[datetime]]) -> list[Repeat]:
     ]
 
 
-def explained(repeats: Sequence[Repeat], causes: Sequence[Cause]) -> dict[Repeat, Cause]:
-    """As many of the repeats as can be, each with a cause of its own."""
-    taken: dict[int, Repeat] = {}
+def explained(repeats: Sequence[Repeat], causes: Sequence[Cause]) -> list[Cause | None]:
+    """For each of the repeats the cause that it is laid to: as many as can be have one, and each one of its own."""
+    # By number, since two copies that arrived within the same second are equal, and need two causes all the same.
+    taken: dict[int, int] = {}
 
-    def find(repeat: Repeat, tried: set[int]) -> bool:
+    def find(repeat: int, tried: set[int]) -> bool:
         # A cause that is taken is free again if its repeat has another one.
         for number, cause in enumerate(causes):
-            if number in tried or not cause.begin <= repeat.unnoted <= cause.end:
+            if number in tried or not cause.begin <= repeats[repeat].unnoted <= cause.end:
                 continue
             tried.add(number)
             if number not in taken or find(taken[number], tried):
@@ -70,6 +71,7 @@ def explained(repeats: Sequence[Repeat], causes: Sequence[Cause]) -> dict[Repeat
                 return True
         return False
 
-    for repeat in repeats:
+    for repeat in range(len(repeats)):
         find(repeat, set())
-    return {repeat: causes[number] for number, repeat in taken.items()}
+    laid_to = {repeat: causes[number] for number, repeat in taken.items()}
+    return [laid_to.get(repeat) for repeat in range(len(repeats))]
