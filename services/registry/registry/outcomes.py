@@ -12,8 +12,8 @@ from registry.store import Store
 
 # As a rule this process decides and tells. Only what another one decided has to be looked for, less and less often:
 # hundreds of callers that looked every moment would keep the database from what they wait for.
-_FIRST_LOOK = 0.2
-_LAST_LOOK = 0.8
+_FIRST_LOOK = 0.5
+_LAST_LOOK = 1.0
 
 
 class Outcomes:

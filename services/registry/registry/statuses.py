@@ -6,7 +6,7 @@ and all that it is found by, as it was registered. A credential without a row he
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 
 from laurel.runtime.mongo import BulkWriteError, Mongo, UpdateOne, duplicates_only
 from registry.database import Overtaken, Row, rows_by_ids
@@ -21,10 +21,13 @@ class Statuses:
     def __init__(self, mongo: Mongo) -> None:
         self._statuses = mongo.collection("statuses")
 
+    async def of(self, ids: Iterable[str], fields: Mapping[str, int] | None = None) -> dict[str, Row]:
+        """What to lay over the rows of those of these credentials that have a row here: `fields` of it, or all."""
+        return {row["_id"]: row for row in await rows_by_ids(self._statuses, ids, fields=fields)}
+
     async def put_over(self, credentials: Sequence[Row], fields: Mapping[str, int] | None = None) -> list[Row]:
         """The credentials' rows with the status that each has now; `fields` of it, or the whole."""
-        found = await rows_by_ids(self._statuses, (row["_id"] for row in credentials), fields=fields)
-        newer = {row["_id"]: row for row in found}
+        newer = await self.of((row["_id"] for row in credentials), fields)
         return [row | newer.get(row["_id"], {}) for row in credentials]
 
     async def higher(self, versions: Mapping[str, int]) -> list[str]:

@@ -7,6 +7,7 @@ publish the same bytes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -173,8 +174,9 @@ class Store:
 
     async def credentials(self, ids: Iterable[str]) -> dict[str, StoredCredential]:
         """The credentials with these ids that there are."""
-        rows = await self._statuses.put_over(await rows_by_ids(self._credentials, ids))
-        return {row["_id"]: StoredCredential.model_validate(row) for row in rows}
+        wanted = list(ids)
+        rows, newer = await asyncio.gather(rows_by_ids(self._credentials, wanted), self._statuses.of(wanted))
+        return {row["_id"]: StoredCredential.model_validate(row | newer.get(row["_id"], {})) for row in rows}
 
     async def risen(self, versions: Mapping[str, int]) -> list[StoredCredential]:
         """Of these credentials, those whose status by now has a higher version than the one given."""
