@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from registry.requests import Requests
 from registry.rows import StoredRequest
-from registry.store import Store
 
 _AT_ONCE = 100
 
@@ -26,8 +26,8 @@ class Acceptor:
     """Stores what has come in while the write before was under way with one write, which costs little more than the
     write of one: a request is answered when it is safely stored, and safely storing is what takes time."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
         self._offers: list[_Offer] = []
         self._writing = asyncio.Lock()
 
@@ -47,7 +47,7 @@ class Acceptor:
     async def _write(self) -> None:
         offers, self._offers = self._offers[:_AT_ONCE], self._offers[_AT_ONCE:]
         try:
-            stored = await self._store.accept([each.request for each in offers])
+            stored = await self._requests.accept([each.request for each in offers])
         except Exception as error:
             for each in offers:
                 each.error = error

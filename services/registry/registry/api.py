@@ -135,7 +135,7 @@ def admin_router(store: Store, catalog: CatalogPublisher, changes: StatusRequest
 
     @router.get("/status-requests/{request_id}", summary="What became of a status request", responses=OUTCOMES)
     async def outcome(admission: looking, request_id: str) -> JSONResponse:
-        request = await store.request(request_id)
+        request = (await store.requests.with_outcomes([request_id])).get(request_id)
         if request is None:
             raise Rejected(Code.NOT_FOUND, "", "There is no such request.")
         await credential_within(store, admission, request.credential)

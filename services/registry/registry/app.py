@@ -41,7 +41,7 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     store, bulk_store = Store(mongo), BulkStore(mongo)
     kafka = Kafka(settings, SERVICE, health, clock=clock, backoff=backoff)
     announcer = Announcer(store, kafka.publish, clock)
-    outcomes = Outcomes(store)
+    outcomes = Outcomes(store.requests)
     handlers = Handlers(store, announcer, kafka.publish, outcomes, addresses, clock)
     catalog = CatalogPublisher(store, kafka.publish, addresses, clock)
     bulk_changes = BulkChanges(bulk_store, clock)
@@ -72,7 +72,7 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     lifecycle.add_loop("bulk changes", BulkRunner(bulk_changes, kafka.publish, clock).run)
 
     app = web.create_app("Laurel registry", lifecycle, body_limit=_BODY_LIMIT)
-    changes = StatusRequests(Acceptor(store), outcomes, kafka.publish, clock)
+    changes = StatusRequests(Acceptor(store.requests), outcomes, kafka.publish, clock)
     keys = key_hashes(settings.admin_token, settings.admin_token_hashes)
     guard = Guard(SOURCE, keys, store.operator_of_token, kafka.publish, clock, health.not_ready)
     app.include_router(admin_router(store, catalog, changes, guard))

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from laurel.contracts.base import utc_text
 from laurel.contracts.status import State
-from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, duplicates_only
+from laurel.runtime.mongo import DuplicateKeyError, Mongo
 from registry.bulk_rows import REFUSALS_SHOWN, Batch, StoredBulk, Tally
-from registry.database import Row, rows_by_ids
+from registry.database import Row, insert_missing, rows_by_ids
+from registry.requests import Requests
 from registry.rows import StoredRequest
 from registry.selection import Candidate, Selection, Target, text_bounds
 from registry.statuses import Statuses
@@ -25,12 +25,12 @@ _SEEN = dict.fromkeys(("token", "issuer", "achievement", "partner", "issuedAt"),
 
 class BulkStore:
     """The collections bulk_changes and bulk_batches, and what bulk changes need of credentials, statuses and
-    status_requests."""
+    requests."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._credentials = mongo.collection("credentials")
         self._statuses = Statuses(mongo)
-        self._requests = mongo.collection("status_requests")
+        self._requests = Requests(mongo)
         self._bulks = mongo.collection("bulk_changes")
         self._batches = mongo.collection("bulk_batches")
 
@@ -38,7 +38,6 @@ class BulkStore:
         """Make the indexes that are missing."""
         for field in ("achievement", "partner", "issuedAt"):
             await self._credentials.create_index(field)
-        await self._requests.create_index("batch", sparse=True)
         await self._batches.create_index("of")
         await self._bulks.create_index("open", sparse=True)
         await self._bulks.create_index("acceptedAt")
@@ -80,7 +79,7 @@ class BulkStore:
             for each in batches
         ]  # fmt: skip
         for at in range(0, len(rows), _BATCHES_AT_ONCE):
-            await _insert_missing(self._batches, rows[at : at + _BATCHES_AT_ONCE])
+            await insert_missing(self._batches, rows[at : at + _BATCHES_AT_ONCE])
         try:
             await self._bulks.insert_one({"_id": bulk.id, "open": True, **_row(bulk)})
         except DuplicateKeyError:
@@ -140,9 +139,7 @@ class BulkStore:
 
     async def store_requests(self, requests: Sequence[StoredRequest]) -> set[str]:
         """Store those that are not there yet; returns the ids of those that have no outcome."""
-        await _insert_missing(self._requests, [{"_id": each.id, "open": True, **_row(each)} for each in requests])
-        rows = await self._requests.find({"batch": requests[0].batch, "open": True}, {"_id": 1}).to_list(None)
-        return {row["_id"] for row in rows}
+        return {each.id for each in await self._requests.accept(requests) if not each.decided}
 
     async def mark_published(self, batch: Batch) -> None:
         """The batch's requests are on the topic."""
@@ -150,9 +147,8 @@ class BulkStore:
 
     async def tally(self, batch: str) -> Tally:
         """How many of a batch's requests have which outcome."""
-        rows = await self._requests.find({"batch": batch}, {"open": 1, "refused.code": 1}).to_list(None)
-        refused = sum("refused" in row for row in rows)
-        return Tally(sum("open" not in row for row in rows) - refused, refused)
+        found = (await self._requests.of_batch(batch)).values()
+        return Tally(sum(each.applied is not None for each in found), sum(each.refused is not None for each in found))
 
     async def settle(self, batch: Batch, tally: Tally) -> None:
         """Each of its requests has its outcome."""
@@ -171,21 +167,12 @@ class BulkStore:
                 tally = await self.tally(row["_id"]) if row.get("published") else Tally()
             total += tally
             if tally.refused and len(refused) < REFUSALS_SHOWN:
-                found = await self._requests.find({"batch": row["_id"]}).to_list(None)
-                refused += [StoredRequest.model_validate(each) for each in found if "refused" in each]
+                found = await self._requests.of_batch(row["_id"])
+                refused += [each for each in found.values() if each.refused is not None]
         return total, refused[:REFUSALS_SHOWN]
 
 
-async def _insert_missing(collection: Any, rows: Sequence[Row]) -> None:
-    try:
-        if rows:
-            await collection.insert_many(rows, ordered=False)
-    except BulkWriteError as error:
-        if not duplicates_only(error):
-            raise
-
-
-def _row(model: StoredBulk | StoredRequest) -> Row:
+def _row(model: StoredBulk) -> Row:
     row: Row = model.model_dump(mode="json", by_alias=True, exclude_none=True)
     return row
 

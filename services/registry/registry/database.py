@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from laurel.runtime.mongo import Collection
+from laurel.runtime.mongo import BulkWriteError, Collection, duplicates_only
 
 Row = dict[str, Any]
 _IDS_AT_ONCE = 100  # longer lists of ids make the embedded database slow
@@ -30,3 +30,15 @@ async def rows_by_ids(
 
     chunks = [wanted[at : at + _IDS_AT_ONCE] for at in range(0, len(wanted), _IDS_AT_ONCE)]
     return [row for rows in await asyncio.gather(*(look(chunk) for chunk in chunks)) for row in rows]
+
+
+async def insert_missing(collection: Collection, rows: Sequence[Row]) -> bool:
+    """Insert those whose ids are not taken; tells whether none was."""
+    try:
+        if rows:
+            await collection.insert_many(rows, ordered=False)
+    except BulkWriteError as error:
+        if not duplicates_only(error):
+            raise
+        return False
+    return True

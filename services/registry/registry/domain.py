@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -220,7 +220,7 @@ def changed(
             Code.STATUS_NOT_YOURS, "/credential",
             f"The key that signed this is not good for {credential.achievement!r}: sign with another key.",
         )  # fmt: skip
-    if application(credential, request.id) is not None:
+    if application(credential.history, request.id) is not None:
         return credential
     if request.on_version not in (None, credential.version):
         raise Rejected(
@@ -265,9 +265,9 @@ def audited(request: StoredRequest, body: StatusChangeRequested) -> Message | No
     return audit_entries.entry(SOURCE, f"status-request/{request.id}", entry)
 
 
-def application(credential: StoredCredential, request_id: str) -> Applied | None:
-    """What the request did to the credential, if it was applied."""
-    entry = next((entry for entry in credential.history if entry.request == request_id), None)
+def application(history: Iterable[StatusRecorded], request_id: str) -> Applied | None:
+    """What the request did to the credential with this history, if it was applied."""
+    entry = next((entry for entry in history if entry.request == request_id), None)
     return None if entry is None else Applied(state=entry.state, version=entry.version, changed_at=entry.at)
 
 

@@ -72,7 +72,7 @@ def _decision(request: StoredRequest, body: StatusChangeRequested, credential: S
     except Rejected as refusal:
         refused = Refused(code=refusal.code, pointer=refusal.pointer, detail=refusal.detail)
         return Decision(request.model_copy(update={"refused": refused}), None, trace)
-    return Decision(request.model_copy(update={"applied": application(after, request.id)}), after, trace)
+    return Decision(request.model_copy(update={"applied": application(after.history, request.id)}), after, trace)
 
 
 def _is_ours(each: Incoming[StatusChangeRequested]) -> bool:
@@ -176,7 +176,7 @@ class Handlers:
             # Only now: a request with an outcome is one whose change is on the topic.
             for each in decisions:
                 self._outcomes.tell(each.request)
-            await self._store.decide([each.request for each in decisions])
+            await self._store.requests.settle(each.id for each in requests)
         # After the answer, which need not wait for it. Until the offsets commit, a replay comes by here again.
         entries = [audited(each.request, one.body) for each, one in zip(decisions, incoming, strict=True)]
         await self._publish([entry for entry in entries if entry])
@@ -184,7 +184,7 @@ class Handlers:
     async def _admit(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> list[StoredRequest]:
         """Each as it is stored, now or before, after checking who made it. Raises Rejected."""
         ids = [_request_id(each.event) for each in incoming]
-        held = await self._store.requests(ids)
+        held = await self._store.requests.accepted(ids)
         claims = {
             id_: signature.read(each.event) for each, id_ in zip(incoming, ids, strict=True) if not _is_ours(each)
         }
@@ -205,7 +205,8 @@ class Handlers:
                 StoredRequest(id=id_, partner=partner.id, achievements=key.achievements,
                               credential=each.body.credential, digest=_digest(each), accepted_at=at)
             )  # fmt: skip
-        held |= {each.id: each for each in await self._store.accept([each for each in offered if each.id not in held])}
+        new = [each for each in offered if each.id not in held]
+        held |= {each.id: each for each in await self._store.requests.accept(new)}
         for request in offered:
             if (held[request.id].digest, held[request.id].partner) != (request.digest, request.partner):
                 raise Rejected(Code.REQUEST_ID_REUSED, "", "A request with this id came before with other content.")
@@ -218,7 +219,7 @@ class Handlers:
             try:
                 return await self._decide(incoming, requests)
             except Overtaken:
-                held = await self._store.requests(each.id for each in requests)
+                held = await self._store.requests.accepted(each.id for each in requests)
                 requests = [held[each.id] for each in requests]
 
     async def _decide(
@@ -229,7 +230,10 @@ class Handlers:
         Raises:
             Overtaken: somebody else changed one of the credentials meanwhile: decide anew, from what is stored now.
         """
-        before = await self._store.credentials(each.body.credential for each in incoming)
+        _, before = await asyncio.gather(
+            self._store.requests.owe(each.id for each in requests),
+            self._store.credentials(each.body.credential for each in incoming),
+        )
         now = dict(before)
         decisions = []
         for each, request in zip(incoming, requests, strict=True):
@@ -246,16 +250,16 @@ class Handlers:
             for decision, request in zip(decisions, requests, strict=True)
             if decision.request.refused and not request.refused
         ]
-        await self._store.decide(refused)
+        await self._store.requests.refuse(refused)
         _tell(changed, refused)
         return decisions
 
     async def announce_unfinished(self) -> None:
         """Publish what a crash left stored and perhaps unpublished, before anything vouches for the topic."""
-        for request in await self._store.undecided():
-            credential = await self._store.credential(request.credential)
-            if credential is not None and application(credential, request.id) is not None:
-                await self._announcer.announce([(credential, {})])
+        owed = await self._store.requests.accepted(await self._store.requests.owed())
+        found = await self._store.credentials(each.credential for each in owed.values())
+        # They stay owed: an instance that has them in hand may not have stored its changes yet.
+        await self._announcer.announce([(each, {}) for each in found.values() if each.version > 1])
 
     # --- status-lists.v1 ---
 

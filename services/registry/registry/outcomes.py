@@ -7,21 +7,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from registry.requests import Requests
 from registry.rows import StoredRequest
-from registry.store import Store
 
-# As a rule this process decides and tells. Only what another one decided has to be looked for, less and less often:
-# hundreds of callers that looked every moment would keep the database from what they wait for.
-_FIRST_LOOK = 0.5
-_LAST_LOOK = 1.0
+# As a rule this process decides and tells. Only what another one decided has to be looked for.
+_LOOK_SECONDS = 0.5
 
 
 class Outcomes:
     """Tells the callers that wait in this process; what another process decided is found in the database."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
         self._expected: defaultdict[str, set[asyncio.Future[StoredRequest]]] = defaultdict(set)
+        self._looking = asyncio.Lock()
+        self._looked_at = 0.0
 
     def tell(self, request: StoredRequest) -> None:
         """The request has its outcome."""
@@ -41,18 +41,25 @@ class Outcomes:
             if not self._expected[request_id]:
                 del self._expected[request_id]
 
-    async def wait(
-        self, request_id: str, outcome: asyncio.Future[StoredRequest], seconds: float
-    ) -> StoredRequest | None:  # fmt: skip
+    async def wait(self, outcome: asyncio.Future[StoredRequest], seconds: float) -> StoredRequest | None:
         """The request with its outcome, or None if there is none after `seconds`."""
         give_up_at = asyncio.get_running_loop().time() + seconds
-        pause = _FIRST_LOOK
         while (left := give_up_at - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait({outcome}, timeout=min(pause, left))
+            await asyncio.wait({outcome}, timeout=min(_LOOK_SECONDS, left))
+            if not outcome.done():
+                await self._look()
             if outcome.done():
                 return outcome.result()
-            request = await self._store.request(request_id)
-            if request is not None and request.decided:
-                return request
-            pause = min(2 * pause, _LAST_LOOK)
         return None
+
+    async def _look(self) -> None:
+        """Look for all that is expected, unless somebody has just done so: hundreds of callers that looked each for
+        their own would keep the database from what they wait for."""
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if now - self._looked_at < _LOOK_SECONDS:
+                return
+            self._looked_at = now
+            for request in (await self._requests.with_outcomes(list(self._expected))).values():
+                if request.decided:
+                    self.tell(request)

@@ -72,8 +72,9 @@ class Rebuild:
         self._progress = progress
         self._rebuilt = Rebuilt()
         self._handlers = Handlers(
-            store, Announcer(store, _publish_nothing, clock), _publish_nothing, Outcomes(store), addresses, clock
-        )
+            store, Announcer(store, _publish_nothing, clock), _publish_nothing, Outcomes(store.requests), addresses,
+            clock,
+        )  # fmt: skip
 
     async def run(self) -> Rebuilt:
         """Read everything once. Raises KafkaError, or what the database raises."""
@@ -159,7 +160,7 @@ class Rebuild:
         credential = await self._store.credential(body.credential)
         request = restored_request(request_id, partner, event, body, credential, passed=passed)
         if request is not None:
-            await self._store.restore_request(request)
+            await self._store.requests.restore(request)
 
     def _count(self, topic: Topic, number: int) -> None:
         self._rebuilt.records[topic.name] = self._rebuilt.records.get(topic.name, 0) + number

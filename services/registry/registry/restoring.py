@@ -59,7 +59,7 @@ def restored_request(
 
     What was applied is in the history. What was passed and is not there was refused: the reason is not in the log.
     """
-    applied = None if credential is None else application(credential, request_id)
+    applied = None if credential is None else application(credential.history, request_id)
     refused = None
     if applied is None:
         if not passed:

@@ -57,7 +57,7 @@ class StatusRequests:
             request = await self._accepted(request_id, body, caller)
             if request.decided:
                 return request
-            return await self.outcomes.wait(request_id, outcome, self.wait_seconds) or request
+            return await self.outcomes.wait(outcome, self.wait_seconds) or request
 
     async def _accepted(self, request_id: str, body: StatusRequestBody, caller: Caller) -> StoredRequest:
         """The request as stored, after it was published; one that comes again keeps the time of its first coming."""

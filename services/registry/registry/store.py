@@ -16,27 +16,26 @@ from laurel.contracts.catalog import AchievementPublished, Consortium, IssuerPub
 from laurel.contracts.operators import OperatorPublished
 from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
 from registry.catalog import Kind, StoredEntry, entry_key
-from registry.database import Overtaken, Row, rows_by_ids
-from registry.domain import application
-from registry.rows import StoredAction, StoredCredential, StoredList, StoredRequest
+from registry.database import Overtaken, Row, insert_missing, rows_by_ids
+from registry.requests import Requests
+from registry.rows import StoredAction, StoredCredential, StoredList
 from registry.statuses import Statuses
 
 Stored = TypeVar("Stored", bound=Contract)
 _ROWS_AT_ONCE = 500
-_CLOSED_AT_ONCE = 100
 _CONSORTIUM = "consortium"
 _UNTIL_PUBLISHED = {"publishedVersion", "appliedBy", "trace"}
 _HISTORIES = "histories-published"
 
 
 class Store:
-    """The registry's collections: catalog, credentials, statuses, status_requests, status_lists, audit, notes."""
+    """The registry's collections: catalog, credentials, statuses, status_lists, audit, notes; and `requests`."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._catalog = mongo.collection("catalog")
         self._credentials = mongo.collection("credentials")
         self._statuses = Statuses(mongo)
-        self._requests = mongo.collection("status_requests")
+        self.requests = Requests(mongo)
         self._lists = mongo.collection("status_lists")
         self._audit = mongo.collection("audit")
         self._notes = mongo.collection("notes")
@@ -48,7 +47,7 @@ class Store:
         await self._catalog.create_index("owner", sparse=True)
         await self._catalog.create_index("kids", sparse=True)
         await self._catalog.create_index("tokens", sparse=True)
-        await self._requests.create_index("open", sparse=True)
+        await self.requests.ensure_indexes()
         await self._audit.create_index("place")
 
     # --- catalog ---
@@ -190,59 +189,6 @@ class Store:
         """
         await self._statuses.advance(changes)
 
-    # --- status requests ---
-
-    async def accept(self, requests: Sequence[StoredRequest]) -> list[StoredRequest]:
-        """Store those whose ids are not taken; returns what stands under each id, in the order given."""
-        held: dict[str, StoredRequest] = {}
-        try:
-            if requests:
-                await self._requests.insert_many(
-                    [{"_id": each.id, "open": True, **_row(each)} for each in requests], ordered=False
-                )
-        except BulkWriteError as error:
-            if not duplicates_only(error):
-                raise
-            held = await self.requests(each.id for each in requests)
-        return [held.get(each.id, each) for each in requests]
-
-    async def request(self, id_: str) -> StoredRequest | None:
-        """The request with this id."""
-        return (await self.requests([id_])).get(id_)
-
-    async def requests(self, ids: Iterable[str]) -> dict[str, StoredRequest]:
-        """The requests with these ids that there are."""
-        rows = await rows_by_ids(self._requests, ids)
-        found = {row["_id"]: StoredRequest.model_validate(row) for row in rows}
-        closed = (found[row["_id"]] for row in rows if not row.get("open"))
-        applied = [each for each in closed if not each.decided]
-        credentials = await self.credentials(each.credential for each in applied)
-        for each in applied:
-            outcome = application(credentials[each.credential], each.id)
-            found[each.id] = each.model_copy(update={"applied": outcome})
-        return found
-
-    async def decide(self, requests: Sequence[StoredRequest]) -> None:
-        """Store the outcomes of requests that have none yet. What was applied is in the credential's history, and is
-        read from there."""
-        refused = [
-            UpdateOne({"_id": each.id, "open": True},
-                      {"$set": {"refused": _row(each.refused)}, "$unset": {"open": ""}})
-            for each in requests
-            if each.refused is not None
-        ]  # fmt: skip
-        applied = [each.id for each in requests if each.applied is not None]
-        if refused:
-            await self._requests.bulk_write(refused, ordered=False)
-        for at in range(0, len(applied), _CLOSED_AT_ONCE):
-            chunk = {"_id": {"$in": applied[at : at + _CLOSED_AT_ONCE]}, "open": True}
-            await self._requests.update_many(chunk, {"$unset": {"open": ""}})
-
-    async def undecided(self) -> list[StoredRequest]:
-        """The requests without an outcome."""
-        rows = await self._requests.find({"open": True}).to_list(None)
-        return [StoredRequest.model_validate(row) for row in rows]
-
     # --- status lists ---
 
     async def put_list(self, signed: StoredList) -> StoredList:
@@ -266,13 +212,7 @@ class Store:
 
     async def enter(self, actions: Sequence[StoredAction]) -> None:
         """Keep the entries that are new; what is there stays as it is."""
-        if not actions:
-            return
-        try:
-            await self._audit.insert_many([{"_id": each.id, **_row(each)} for each in actions], ordered=False)
-        except BulkWriteError as error:
-            if not duplicates_only(error):
-                raise
+        await insert_missing(self._audit, [{"_id": each.id, **_row(each)} for each in actions])
 
     async def actions(self, wanted: Mapping[str, Any], before: int | None, limit: int) -> list[StoredAction]:
         """The newest entries with these values, at most `limit`, of those before a place."""
@@ -313,8 +253,9 @@ class Store:
 
     async def is_empty(self) -> bool:
         """Whether nothing is stored at all."""
-        collections = (self._catalog, self._credentials, self._requests, self._lists, self._audit, self._notes)
-        return await self._statuses.is_empty() and all([await each.find_one({}) is None for each in collections])
+        collections = (self._catalog, self._credentials, self._lists, self._audit, self._notes)
+        apart = await self._statuses.is_empty() and await self.requests.is_empty()
+        return apart and all([await each.find_one({}) is None for each in collections])
 
     async def restore_entries(self, entries: Sequence[StoredEntry]) -> None:
         """Put entries over whatever stands under their keys."""
@@ -324,11 +265,6 @@ class Store:
     async def restore_statuses(self, credentials: Sequence[StoredCredential]) -> None:
         """Put statuses and histories over those that stand."""
         await self._statuses.restore(credentials)
-
-    async def restore_request(self, request: StoredRequest) -> None:
-        """Put a request and its outcome over whatever stands under its id."""
-        row = {key: value for key, value in _row(request).items() if key != "applied"}
-        await self._requests.replace_one({"_id": request.id}, row, upsert=True)
 
 
 def _row(model: Contract) -> Row:

@@ -21,6 +21,7 @@ from opentelemetry.propagate import extract, inject
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Link, Span, SpanKind
 
 from laurel.runtime.record import Record
@@ -35,7 +36,10 @@ def configure(service: str, *, log_level: str = "info", otlp_endpoint: str | Non
     _route_library_logs()
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it logs each reconnection attempt; we log that we wait
     logging.getLogger("laurel.faststream").setLevel(logging.ERROR)  # it warns that topics are not made on the fly
-    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"laurel-{service}"}))
+    # Where nobody collects spans, contexts are made and passed on all the same, for logs, audit and dead letters; to
+    # record what happens in them would be a tenth of a status request's work.
+    sampler = None if otlp_endpoint else ALWAYS_OFF
+    provider = TracerProvider(sampler, Resource.create({SERVICE_NAME: f"laurel-{service}"}))
     if otlp_endpoint:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=otlp_endpoint)))
     trace.set_tracer_provider(provider)

@@ -99,16 +99,15 @@ async def test_a_rebuilt_registry_is_equal_and_takes_every_record_again_without_
             published.extend(messages)
 
         announcer = Announcer(store, keep, utc_now)
-        handlers = Handlers(store, announcer, keep, Outcomes(store), registry.world.addresses, utc_now)
+        handlers = Handlers(store, announcer, keep, Outcomes(store.requests), registry.world.addresses, utc_now)
         before = await contents(store)
         await handlers.register(await registry.records(CREDENTIALS))
         await handlers.keep_list(await registry.records(STATUS_LISTS))
         for record in await registry.records(STATUS_REQUESTS):
             await handlers.change_status([record])
         assert await contents(store) == before
-        known: StoredRequest | None = await store.request("admin-suspend-200")
-        assert known is not None
-        assert known.applied is not None
+        known: dict[str, StoredRequest] = await store.requests.with_outcomes(["admin-suspend-200"])
+        assert known["admin-suspend-200"].applied is not None
 
     await in_store(registry.settings, name, replay)
     newest = {record.key: record.value for record in await registry.records(STATUS_CHANGES)}

@@ -167,7 +167,7 @@ class Parts:
         self.requests += messages
         announcer = Announcer(self.store, self._told, self.clock)
         handlers = Handlers(
-            self.store, announcer, self._audited, Outcomes(self.store), self.world.addresses, self.clock
+            self.store, announcer, self._audited, Outcomes(self.store.requests), self.world.addresses, self.clock
         )  # fmt: skip
         await handlers.change_status([_record(each) for each in messages])
 
@@ -269,7 +269,8 @@ async def asked_for_one(parts: Parts, token: str) -> State:
 
     wish = StatusRequestBody(credential=parts.world.addresses.credential(token), action=Action.REVOKE, reason="r",
                              requested_by="x")  # fmt: skip
-    requests = StatusRequests(Acceptor(parts.store), Outcomes(parts.store), parts.publish, parts.clock)
+    stored = parts.store.requests
+    requests = StatusRequests(Acceptor(stored), Outcomes(stored), parts.publish, parts.clock)
     done = await requests.decided(wish, CALLER)
     assert done.applied is not None
     return done.applied.state

@@ -282,7 +282,8 @@ async def test_what_was_stored_before_a_crash_is_published_at_start(
     await store.put_entries([each.entry for each in plan(world.catalog, {}, world.addresses, EPOCH)])
     before, request = filed(issuer, "token-0001"), accepted(issuer, "token-0001")
     await store.register([before])
-    await store.accept([request])
+    await store.requests.accept([request])
+    await store.requests.owe([request.id])
     await store.advance([(before, changed_by(before, request, Action.SUSPEND))])
     await mongo.close()
     async with running(settings, world) as registry:

@@ -115,26 +115,46 @@ async def test_of_many_the_overtaken_one_alone_stays(store: Store, world: World)
 
 
 async def test_a_request_has_one_content_and_one_outcome(store: Store, world: World) -> None:
-    issuer = Issuer(world)
+    issuer, requests = Issuer(world), store.requests
     before, request = filed(issuer, "token-0001"), accepted(issuer, "token-0001")
     late = accepted(issuer, "token-0001", id_="late")
-    assert await store.accept([]) == []
-    assert await store.accept([request]) == [request]
-    assert await store.accept([late, request.model_copy(update={"digest": "1" * 64})]) == [late, request]
-    assert {each.id for each in await store.undecided()} == {request.id, late.id}
+    ids = [request.id, late.id]
+    assert await requests.accept([]) == []
+    assert await requests.accept([request]) == [request]
+    assert await requests.accept([late, request.model_copy(update={"digest": "1" * 64})]) == [late, request]
     after = changed_by(before, request, Action.REVOKE)
-    applied = application(after, request.id)
+    applied = application(after.history, request.id)
     assert applied is not None
     refused = Refused(code=Code.TRANSITION_NOT_ALLOWED, pointer="", detail="Too late.")
     await store.register([before])
     await store.advance([(before, after)])
     decided = [request.model_copy(update={"applied": applied}), late.model_copy(update={"refused": refused})]
-    await store.decide(decided)
+    await requests.refuse(decided)
     # Whatever comes later changes nothing.
-    await store.decide([request.model_copy(update={"refused": refused}), late.model_copy(update={"applied": applied})])
-    assert [await store.request(each.id) for each in decided] == decided
-    assert await store.accept([request, late]) == decided
-    assert await store.undecided() == []
+    again = refused.model_copy(update={"detail": "Again."})
+    await requests.refuse([each.model_copy(update={"refused": again}) for each in (request, late)])
+    assert await requests.with_outcomes(ids) == dict(zip(ids, decided, strict=True))
+    assert await requests.accept([request, late]) == decided
+
+
+async def test_a_request_has_no_outcome_until_its_change_is_published(store: Store, world: World) -> None:
+    issuer, requests = Issuer(world), store.requests
+    before = [filed(issuer, "token-0001"), filed(issuer, "token-0002")]
+    asked = [accepted(issuer, "token-0001"), accepted(issuer, "token-0002", id_="other")]
+    await store.register(before)
+    await requests.accept(asked)
+    assert await requests.owed() == set()
+    await requests.owe([asked[0].id])
+    await requests.owe(each.id for each in asked)
+    await store.advance([(one, changed_by(one, each, Action.SUSPEND)) for one, each in zip(before, asked, strict=True)])
+    assert await requests.owed() == {each.id for each in asked}
+    assert [each.decided for each in (await requests.with_outcomes(each.id for each in asked)).values()] == [False] * 2
+    await requests.settle([asked[1].id, "one that never was"])
+    found = await requests.with_outcomes(each.id for each in asked)
+    assert [found[each.id].decided for each in asked] == [False, True]
+    await requests.settle([asked[0].id])
+    assert await requests.owed() == set()
+    assert all(each.applied for each in (await requests.with_outcomes(each.id for each in asked)).values())
 
 
 async def test_a_status_that_an_earlier_release_kept_with_the_credential_goes_on(store: Store, world: World) -> None:
@@ -188,7 +208,7 @@ async def test_what_is_overtaken_is_published_again(store: Store, world: World) 
     assert topic == [2, 1, 2]
     stored = await store.credential(before.id)
     assert stored is not None
-    assert application(stored, request.id) is not None
+    assert application(stored.history, request.id) is not None
 
 
 async def test_a_heartbeat_waits_for_what_is_stored_and_not_published(store: Store) -> None:

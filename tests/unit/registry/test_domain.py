@@ -238,7 +238,7 @@ def test_transitions(before: State, action: Action, after: State | None, issuer:
     assert (newest.at, newest.by, newest.action, newest.request) == (
         request.accepted_at, "registrar", action, request.id,
     )  # fmt: skip
-    assert application(result, request.id) is not None
+    assert application(result.history, request.id) is not None
     assert changed_by(result, request, action) is result  # a replay
 
 
@@ -257,7 +257,7 @@ def test_who_may_change_a_status(issuer: Issuer) -> None:
     with pytest.raises(Rejected) as refusal:
         changed(None, theirs, wish(theirs, Action.REVOKE))
     assert refusal.value.code is Code.UNKNOWN_CREDENTIAL
-    assert application(credential, "request-1") is None
+    assert application(credential.history, "request-1") is None
     kept = Refused(code=refusal.value.code, pointer=refusal.value.pointer, detail=refusal.value.detail).rejection()
     assert str(kept) == str(refusal.value)
 
