@@ -7,7 +7,6 @@ of them is one short write and not one for each.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 
 from laurel.contracts.status import StatusRecorded
@@ -18,7 +17,6 @@ from registry.rows import StoredRequest
 from registry.statuses import Statuses
 
 _OWED = "owed"
-_HISTORY = {"history": 1}
 
 
 class Requests:
@@ -26,7 +24,6 @@ class Requests:
 
     def __init__(self, mongo: Mongo) -> None:
         self._requests = mongo.collection("status_requests")
-        self._credentials = mongo.collection("credentials")
         self._statuses = Statuses(mongo)
         self._notes = mongo.collection("notes")
 
@@ -93,7 +90,9 @@ class Requests:
 
     async def _decided(self, rows: Sequence[Row]) -> dict[str, StoredRequest]:
         requests = [_read(row) for row in rows]
-        histories = await self._histories({each.credential for each in requests})
+        found = await self._statuses.of({each.credential for each in requests}, {"history": 1})
+        histories = {id_: [StatusRecorded.model_validate(entry) for entry in row["history"]]
+                     for id_, row in found.items()}  # fmt: skip
         # Looked at after the histories: a request is owed before it is carried out, until that is published.
         owed = await self.owed() if histories else set()
         decided = {}
@@ -101,16 +100,6 @@ class Requests:
             applied = None if each.id in owed else application(histories.get(each.credential, ()), each.id)
             decided[each.id] = each.model_copy(update={"applied": applied, "refused": None}) if applied else each
         return decided
-
-    async def _histories(self, credentials: Iterable[str]) -> dict[str, list[StatusRecorded]]:
-        """Those of the credentials whose status was ever changed."""
-        ids = list(credentials)
-        rows, newer = await asyncio.gather(
-            # As earlier releases kept them.
-            rows_by_ids(self._credentials, ids, {"version": {"$gt": 1}}, _HISTORY), self._statuses.of(ids, _HISTORY)
-        )  # fmt: skip
-        found = {row["_id"]: row for row in rows} | newer
-        return {id_: [StatusRecorded.model_validate(entry) for entry in row["history"]] for id_, row in found.items()}
 
 
 def _row(request: StoredRequest) -> Row:
