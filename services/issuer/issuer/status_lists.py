@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from issuer.domain import SOURCE
+from issuer.index_versions import IndexVersions
 from issuer.metrics import LISTS_SIGNED, LISTS_WAITING
 from issuer.signer import Signer, ToSign
 from issuer.store import Family, Seal, Store
@@ -72,21 +73,22 @@ def with_changes(family: Family | None, name: str, changes: Sequence[StatusChang
     delivered again can neither clear a revocation nor bring a lifted suspension back.
     """
     before = family or Family(
-        name, changes[0].issuer, 0, now, {purpose.value: encode(Bitstring()) for purpose in Purpose}, {}, 0
+        name, changes[0].issuer, 0, now, {purpose.value: encode(Bitstring()) for purpose in Purpose}, b"", 0
     )
     bits = {purpose: decode(before.bits[purpose.value]) for purpose in Purpose}
-    versions = dict(before.versions)
+    versions = IndexVersions(before.versions)
+    risen = False
     for change in changes:
         index = change.status.index
         # Version 1 is the registration: nothing to set, but it brings the family into being.
-        if change.version > versions.get(str(index), 1):
-            versions[str(index)] = change.version
+        if versions.rise(index, change.version):
+            risen = True
             for purpose, state in _BITS.items():
                 bits[purpose].set(index, change.state is state)
-    if family is not None and versions == before.versions:
+    if family is not None and not risen:
         return None
     encoded = {purpose.value: encode(bits[purpose]) for purpose in Purpose}
-    return before.next(now, bits=encoded, versions=versions)
+    return before.next(now, bits=encoded, versions=versions.pack())
 
 
 class StatusListPublisher:

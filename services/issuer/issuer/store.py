@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from issuer.index_versions import IndexVersions
 from laurel.contracts.catalog import DEFAULT_CRYPTOSUITE, Cryptosuite
 from laurel.contracts.completions import CompletionRejected
 from laurel.contracts.credentials import StatusPosition
@@ -65,7 +66,7 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A family of status lists: the encoded bits by purpose, and the credential version that set each index.
+    """A family of status lists: the encoded bits by purpose, and the version that set each index (`IndexVersions`).
 
     `seal` is absent until this version is about to be published. `published` is the newest version known to be
     on the topic; a crash between publishing and noting it only publishes the same bytes again.
@@ -76,7 +77,7 @@ class Family:
     version: int
     changed_at: datetime
     bits: dict[str, str]
-    versions: dict[str, int]
+    versions: bytes
     published: int
     seal: Seal | None = None
 
@@ -241,6 +242,11 @@ def _intent(row: dict[str, Any]) -> Intent:
     )  # fmt: skip
 
 
+def _versions(stored: bytes | dict[str, int]) -> bytes:
+    # As earlier releases stored them.
+    return IndexVersions.from_mapping(stored).pack() if isinstance(stored, dict) else stored
+
+
 def _suite(row: dict[str, Any]) -> Cryptosuite:
     """What it is signed with; before there was a choice, nothing was stored."""
     return Cryptosuite(row.get("cryptosuite", DEFAULT_CRYPTOSUITE))
@@ -249,6 +255,6 @@ def _suite(row: dict[str, Any]) -> Cryptosuite:
 def _family(row: dict[str, Any]) -> Family:
     return Family(
         name=row["_id"], issuer=row["issuer"], version=row["version"], changed_at=row["changed_at"],
-        bits=row["bits"], versions=row["versions"], published=row["published"],
+        bits=row["bits"], versions=_versions(row["versions"]), published=row["published"],
         seal=None if row["seal"] is None else Seal(**row["seal"] | {"cryptosuite": _suite(row["seal"])}),
     )  # fmt: skip
