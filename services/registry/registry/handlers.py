@@ -258,8 +258,13 @@ class Handlers:
         """Publish what a crash left stored and perhaps unpublished, before anything vouches for the topic."""
         owed = await self._store.requests.accepted(await self._store.requests.owed())
         found = await self._store.credentials(each.credential for each in owed.values())
+        changed = {
+            each.credential: found[each.credential]
+            for each in owed.values()
+            if each.credential in found and application(found[each.credential].history, each.id) is not None
+        }
         # They stay owed: an instance that has them in hand may not have stored its changes yet.
-        await self._announcer.announce([(each, {}) for each in found.values() if each.version > 1])
+        await self._announcer.announce([(each, {}) for each in changed.values()])
 
     # --- status-lists.v1 ---
 
