@@ -30,7 +30,7 @@ from bench.http import Client
 from bench.laurel import BROKERS, Laurel, bars, running
 from laurel.contracts.signature import sign
 from laurel.contracts.status import Action, StatusChangeRequested
-from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, message
+from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, Message, message
 from laurel.partner import PartnerClient
 from support.waiting import eventually
 
@@ -57,25 +57,26 @@ async def measure(laurel: Laurel, way: str, options: argparse.Namespace) -> Meas
     """Issue the credentials, then revoke them at the rate."""
     measured = Measured()
     clock = asyncio.get_running_loop().time
-    async with httpx.AsyncClient(timeout=60) as client, WAYS[way](laurel) as revoke:
+    async with httpx.AsyncClient(timeout=60) as client:
         await laurel.apply_catalog(client)
         ids = await _issued(laurel, client, options.changes)
         documents = {
             id_: (await client.get(id_, headers={"Accept": "application/json"})).content
             for id_ in ids[:: options.sample_every]
         }
-        before, began = laurel.cpu_seconds(), clock()
-        await _revoke_all(laurel, revoke, ids, documents, options.rate, measured)
-        await _all_seen(laurel, client, len(ids))
-        took = clock() - began
+        async with WAYS[way](laurel, ids) as revoke:
+            before, began = laurel.cpu_seconds(), clock()
+            await _revoke_all(laurel, revoke, ids, documents, options.rate, measured)
+            await _all_seen(laurel, client, len(ids))
+            took = clock() - began
+            measured.cpu = {name: (after - before[name]) / took for name, after in laurel.cpu_seconds().items()}
         measured.rate = len(ids) / took
-        measured.cpu = {name: (after - before[name]) / took for name, after in laurel.cpu_seconds().items()}
         measured.seen = await _buckets(laurel, client)
     return measured
 
 
 @asynccontextmanager
-async def _over_http(laurel: Laurel) -> AsyncIterator[Revoke]:
+async def _over_http(laurel: Laurel, _: Sequence[str]) -> AsyncIterator[Revoke]:
     """As an administrator does."""
     registry = Client(laurel.ports.url("registry"), laurel.admin)
 
@@ -88,24 +89,30 @@ async def _over_http(laurel: Laurel) -> AsyncIterator[Revoke]:
 
 
 @asynccontextmanager
-async def _over_kafka(laurel: Laurel) -> AsyncIterator[Revoke]:
-    """As a partner does."""
+async def _over_kafka(laurel: Laurel, ids: Sequence[str]) -> AsyncIterator[Revoke]:
+    """As a partner does, who signs on a machine of its own: here, before the clock runs."""
     consortium, broker = laurel.consortium, laurel.stack.broker
     source, kid, key = consortium.source("campus"), consortium.kid("campus"), consortium.partner_keys["campus"]
 
-    async def revoke(id_: str) -> None:
+    def signed(id_: str) -> Message:
         now = datetime.now(UTC)
         wish = StatusChangeRequested(credential=id_, action=Action.REVOKE, reason="A measurement",
                                      requested_by="bench", requested_at=now)  # fmt: skip
         made = message(STATUS_REQUESTS, wish, key=id_, event_id=f"revoke-{id_[-20:]}", source=source, time=now)
-        await partner.publish([replace(made, event=sign(made.event, key, kid))])
+        return replace(made, event=sign(made.event, key, kid))
+
+    requests = {id_: signed(id_) for id_ in ids}
+
+    async def revoke(id_: str) -> None:
+        await partner.publish([requests[id_]])
 
     async with PartnerClient(broker.bootstrap, source, kid, key, idempotence=broker.idempotence) as partner:
         yield revoke
 
 
 Revoke = Callable[[str], Awaitable[None]]
-WAYS: dict[str, Callable[[Laurel], AbstractAsyncContextManager[Revoke]]] = {"http": _over_http, "kafka": _over_kafka}
+Way = Callable[[Laurel, Sequence[str]], AbstractAsyncContextManager[Revoke]]
+WAYS: dict[str, Way] = {"http": _over_http, "kafka": _over_kafka}
 
 
 async def _issued(laurel: Laurel, client: httpx.AsyncClient, count: int) -> list[str]:
