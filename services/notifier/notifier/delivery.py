@@ -31,6 +31,7 @@ from notifier import domain, letter
 from notifier.claims import Claim, Claimed, Claims, perhaps_sent
 from notifier.config import NotifierSettings
 from notifier.domain import Attempt, Close, Decision, Delivery, DeliveryState, GiveUp, Missing, Outcome, Send, Wait
+from notifier.due import Due
 from notifier.smtp import Answer, MailServer
 from notifier.store import Store
 
@@ -54,6 +55,7 @@ class Worker:
         *, clock: Clock, draw: Callable[[], float],
     ) -> None:  # fmt: skip
         self._store = store
+        self._due = Due(store)
         self._catalog = catalog
         self._server = server
         self._publish = publish
@@ -107,8 +109,8 @@ class Worker:
         for claim in others.dead(now):
             await self._take_over(claim)
             return 0.0
-        soon = [row for row in await self._store.due(now + POLL, BATCH + len(others.ids)) if row.id not in others.ids]
-        due = [row for row in soon if row.due_at is not None and row.due_at <= now][:BATCH]
+        soon = await self._due.first(now, now + POLL, BATCH, others.ids)
+        due = [row for row in soon if row.due_at is not None and row.due_at <= now]
         DELIVERIES_DUE.set(len(due))
         if not due:
             await self._let_go(seen)
