@@ -13,7 +13,7 @@ from integration.crash.story import Step
 from laurel.contracts.topics import DEAD_LETTERS, DELIVERIES
 from support.crash import Life, Published, Rows
 
-_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT)(15|18|21)(:)")
+_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT)(14|16|18|20|22)(:)")
 _TRACE = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")
 _DRAWN = {
     # A number that was reserved by a process that died is never used, so the next one gets another, and so does the

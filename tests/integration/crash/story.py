@@ -30,8 +30,9 @@ Run = Callable[[Life], Awaitable[None]]
 REMEMBERS_NOTHING = {("verifier", "announcer")}
 """Loops to which the rule does not apply: what the verifier tells of verifications is told at most once, and stored
 nowhere (see there)."""
-BETWEEN_LIVES = timedelta(hours=3)
-"""How much later a process is that follows one that died; the hour of a time tells in which life it was drawn."""
+BETWEEN_LIVES = timedelta(hours=2)
+"""How much later a process is that follows one that died; the hour of a time tells in which life it was drawn. Five
+that follow the first, at noon, still live on its day."""
 
 
 @dataclass(frozen=True)
