@@ -76,6 +76,8 @@ def run(
 
     `secured`: on brokers that keep their users apart, each service and each partner as itself.
     """
+    # That brokers are away is no news here, and hundreds of lines of it would hide what is.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     shutil.rmtree(directory, ignore_errors=True)
     consortium = load_or_make(directory / "consortium")
     stack = Stack(
@@ -190,7 +192,6 @@ def main() -> None:
     secured = not options.fast if options.secured is None else options.secured
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
     plan = make_plan(seed, FAST if options.fast else LONG)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is no news here
     console = Console()
     console.print(f"seed {seed}: {len(plan.submissions)} completions, {len(plan.steps)} faults; {ENVIRONMENT}")
     console.print(f"Kafka {'with TLS, users and rules' if secured else 'open to whoever reaches it'}")

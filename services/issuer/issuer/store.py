@@ -14,15 +14,13 @@ from laurel.contracts.catalog import DEFAULT_CRYPTOSUITE, Cryptosuite
 from laurel.contracts.completions import CompletionRejected
 from laurel.contracts.credentials import StatusPosition
 from laurel.runtime.mongo import (
-    BulkWriteError,
     Collection,
     Database,
     DuplicateKeyError,
     ReturnDocument,
-    duplicates_only,
+    insert_missing,
+    rows_by_ids,
 )
-
-_CHUNK = 100  # ids a look-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +102,11 @@ class Store:
 
     async def intents(self, ids: Sequence[str]) -> dict[str, Intent]:
         """The intents there are for these credential ids, by id."""
-        found: dict[str, Intent] = {}
-        for start in range(0, len(ids), _CHUNK):
-            async for row in self._intents.find({"_id": {"$in": list(ids[start : start + _CHUNK])}}):
-                found[row["_id"]] = _intent(row)
-        return found
+        return {row["_id"]: _intent(row) for row in await rows_by_ids(self._intents, ids)}
 
     async def add_intents(self, intents: Sequence[Intent]) -> dict[str, Intent]:
         """Store new intents; where another instance was first, its intent stands. Returns what stands, by id."""
-        if not intents:
-            return {}
-        try:
-            await self._intents.insert_many([_intent_row(each) for each in intents], ordered=False)
-        except BulkWriteError as error:
-            if not duplicates_only(error):
-                raise
+        if not await insert_missing(self._intents, [_intent_row(each) for each in intents]):
             return await self.intents([each.credential_id for each in intents])
         return {each.credential_id: each for each in intents}
 
@@ -150,22 +138,13 @@ class Store:
 
     async def rejections(self, keys: Sequence[str]) -> dict[str, CompletionRejected]:
         """The rejections that were decided for these records before, by record."""
-        found: dict[str, CompletionRejected] = {}
-        for start in range(0, len(keys), _CHUNK):
-            async for row in self._rejections.find({"_id": {"$in": list(keys[start : start + _CHUNK])}}):
-                found[row["_id"]] = CompletionRejected.model_validate_json(row["body"])
-        return found
+        rows = await rows_by_ids(self._rejections, keys)
+        return {row["_id"]: CompletionRejected.model_validate_json(row["body"]) for row in rows}
 
     async def add_rejections(self, rejections: dict[str, CompletionRejected]) -> dict[str, CompletionRejected]:
         """Store new rejections by record; where one was stored before, it stands. Returns what stands."""
-        if not rejections:
-            return {}
         rows = [{"_id": key, "body": body.to_bytes(), "at": body.rejected_at} for key, body in rejections.items()]
-        try:
-            await self._rejections.insert_many(rows, ordered=False)
-        except BulkWriteError as error:
-            if not duplicates_only(error):
-                raise
+        if not await insert_missing(self._rejections, rows):
             return rejections | await self.rejections(list(rejections))
         return rejections
 
@@ -183,13 +162,7 @@ class Store:
             "versions": family.versions, "published": family.published, "seal": None, "unpublished": True,
         }  # fmt: skip
         if family.version == 1:
-            try:
-                await self._families.insert_many([{"_id": family.name, **row}], ordered=False)
-            except BulkWriteError as error:
-                if not duplicates_only(error):
-                    raise
-                return False
-            return True
+            return await insert_missing(self._families, [{"_id": family.name, **row}])
         result = await self._families.update_one({"_id": family.name, "version": family.version - 1}, {"$set": row})
         return result.matched_count == 1
 

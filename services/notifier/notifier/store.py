@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from laurel.contracts.operations import Occasion
-from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
+from laurel.runtime.mongo import DuplicateKeyError, Mongo, UpdateOne, insert_missing, rows_by_ids
 from notifier.claims import Claim, Claimed, Claims
 from notifier.domain import (
     Attempt,
@@ -54,21 +54,11 @@ class Store:
     async def add_recipients(self, recipients: Sequence[Recipient]) -> None:
         """Keep contact data; what is there stays as it is."""
         documents = [{"_id": each.credential, **_fields(each, "credential")} for each in recipients]
-        await self._insert_missing(self._recipients, documents)
+        await insert_missing(self._recipients, documents)
 
     async def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Open deliveries; what is there, open or closed, stays as it is."""
-        await self._insert_missing(self._deliveries, [_document(each) for each in deliveries])
-
-    @staticmethod
-    async def _insert_missing(collection: Any, documents: Sequence[Document]) -> None:
-        if not documents:
-            return
-        try:
-            await collection.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            if not duplicates_only(error):
-                raise
+        await insert_missing(self._deliveries, [_document(each) for each in deliveries])
 
     async def recipient(self, credential: str) -> Recipient | None:
         """Whom to tell about a credential."""
@@ -76,9 +66,8 @@ class Store:
         return None if found is None else _recipient(found)
 
     async def recipients(self, credentials: Sequence[str]) -> dict[str, Recipient]:
-        """Whom to tell about each of at most a hundred credentials."""
-        found = await self._recipients.find({"_id": {"$in": list(credentials)}}).to_list(None)
-        return {document["_id"]: _recipient(document) for document in found}
+        """Whom to tell about each of these credentials."""
+        return {row["_id"]: _recipient(row) for row in await rows_by_ids(self._recipients, credentials)}
 
     async def delivery(self, row_id: str) -> Delivery | None:
         """One delivery."""
@@ -87,11 +76,7 @@ class Store:
 
     async def deliveries(self, row_ids: Sequence[str]) -> dict[str, Delivery]:
         """Those of the deliveries that there are."""
-        found: dict[str, Delivery] = {}
-        for start in range(0, len(row_ids), _IDS_AT_ONCE):
-            query = self._deliveries.find({"_id": {"$in": list(row_ids[start : start + _IDS_AT_ONCE])}})
-            found |= {document["_id"]: _delivery(document) for document in await query.to_list(None)}
-        return found
+        return {row["_id"]: _delivery(row) for row in await rows_by_ids(self._deliveries, row_ids)}
 
     async def due(self, before: datetime, limit: int) -> list[Delivery]:
         """The deliveries with something to do before a moment, the longest due first."""
@@ -137,12 +122,10 @@ class Store:
         """Few rows meet the condition, as a rule, and a look costs much less than a write. A row that meets it only
         after the look is not forgotten: every open row has a time at which it is looked at again."""
         open_row = {"state": DeliveryState.OPEN.value, **condition}
-        for start in range(0, len(row_ids), _IDS_AT_ONCE):
-            asked = {"_id": {"$in": list(row_ids[start : start + _IDS_AT_ONCE])}, **open_row}
-            found = await self._deliveries.find(asked, {"_id": 1}).to_list(None)
-            if found:
-                changes = [UpdateOne({"_id": row["_id"], **open_row}, {"$set": {"due_at": now}}) for row in found]
-                await self._deliveries.bulk_write(changes, ordered=False)
+        found = await rows_by_ids(self._deliveries, row_ids, open_row, {"_id": 1})
+        changes = [UpdateOne({"_id": row["_id"], **open_row}, {"$set": {"due_at": now}}) for row in found]
+        if changes:
+            await self._deliveries.bulk_write(changes, ordered=False)
 
     async def word(self, row_id: str, wording: Wording) -> None:
         """Keep the names that a mail will go out with, where the catalog lacked them when it was planned."""

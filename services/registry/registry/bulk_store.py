@@ -10,9 +10,9 @@ from datetime import datetime
 
 from laurel.contracts.base import utc_text
 from laurel.contracts.status import State
-from laurel.runtime.mongo import DuplicateKeyError, Mongo
+from laurel.runtime.mongo import DuplicateKeyError, Mongo, insert_missing, rows_by_ids
 from registry.bulk_rows import REFUSALS_SHOWN, Batch, StoredBulk, Tally
-from registry.database import Row, insert_missing, rows_by_ids
+from registry.database import Row
 from registry.requests import Requests
 from registry.rows import StoredRequest
 from registry.selection import Candidate, Selection, Target, text_bounds

@@ -55,14 +55,20 @@ class Outcomes:
         return None
 
     async def _look(self) -> None:
-        """Look for some of what is expected, unless somebody has just done so: hundreds of callers that looked each
-        for their own would keep the database from what they wait for."""
+        """Look for some of what is expected, and for more while that finds any, unless somebody has just done so:
+        hundreds of callers that looked each for their own would keep the database from what they wait for."""
         async with self._looking:
             now = asyncio.get_running_loop().time()
             if now - self._looked_at < _LOOK_SECONDS:
                 return
             self._looked_at = now
-            some = random.sample(list(self._expected), min(_LOOKED_FOR, len(self._expected)))
-            for request in (await self._requests.with_outcomes(some)).values():
-                if request.decided:
-                    self.tell(request)
+            while await self._found_some():
+                pass
+
+    async def _found_some(self) -> bool:
+        waiting = [id_ for id_, outcomes in self._expected.items() if not all(each.done() for each in outcomes)]
+        drawn = random.sample(waiting, min(_LOOKED_FOR, len(waiting)))
+        decided = [each for each in (await self._requests.with_outcomes(drawn)).values() if each.decided]
+        for each in decided:
+            self.tell(each)
+        return bool(decided)

@@ -7,7 +7,7 @@ back as the log has them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from laurel.contracts import signature
@@ -34,6 +34,7 @@ from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
 from registry.announcer import Announcer
 from registry.catalog import restored_entry
+from registry.database import chunks
 from registry.domain import SOURCE, authorised_partner
 from registry.handlers import Handlers
 from registry.outcomes import Outcomes
@@ -43,7 +44,6 @@ from registry.store import Store
 
 SERVICE = "registry"
 Progress = Callable[[str, int], None]
-_AT_ONCE = 500
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Rebuild:
 
     async def _each(self, topic: Topic, handle: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
         for partition in range(topic.partitions):
-            async for some in _chunks(scan(self._kafka, topic, partition)):
+            async for some in chunks(scan(self._kafka, topic, partition)):
                 await self._handled(handle, some)
                 self._count(topic, len(some))
 
@@ -188,14 +188,3 @@ def _restored(held: StoredCredential | None, change: StatusChanged) -> StoredCre
 
 async def _publish_nothing(_: Sequence[Message]) -> None:
     """What the handlers would publish is on the log."""
-
-
-async def _chunks(records: AsyncIterator[Record]) -> AsyncIterator[list[Record]]:
-    some: list[Record] = []
-    async for record in records:
-        some.append(record)
-        if len(some) == _AT_ONCE:
-            yield some
-            some = []
-    if some:
-        yield some

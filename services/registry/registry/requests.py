@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from laurel.contracts.status import StatusRecorded
-from laurel.runtime.mongo import Mongo, UpdateOne
-from registry.database import Row, insert_missing, rows_by_ids
+from laurel.runtime.mongo import Mongo, UpdateOne, insert_missing, rows_by_ids
+from registry.database import Row
 from registry.domain import application
 from registry.rows import StoredRequest
 from registry.statuses import Statuses

@@ -6,10 +6,10 @@ and all that it is found by, as it was registered. A credential without a row he
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-from laurel.runtime.mongo import BulkWriteError, Mongo, UpdateOne, duplicates_only
-from registry.database import Overtaken, Row, rows_by_ids
+from laurel.runtime.mongo import BulkWriteError, Mongo, UpdateOne, duplicates_only, insert_missing, rows_by_ids
+from registry.database import Overtaken, Row
 from registry.rows import StoredCredential
 
 _FIELDS = ("state", "version", "history")
@@ -51,12 +51,20 @@ class Statuses:
             for before, after in changes
             if before.version > 1
         ]
-        stored = [
-            not first or await _all_stored(self._statuses.insert_many(first, ordered=False)),
-            not later or await _all_stored(self._statuses.bulk_write(later, ordered=False)),
-        ]
+        stored = [await insert_missing(self._statuses, first), await self._replace(later)]
         if not all(stored):
             raise Overtaken("statuses")
+
+    async def _replace(self, writes: Sequence[UpdateOne]) -> bool:
+        """Whether no row stood in the way of another under its id."""
+        try:
+            if writes:
+                await self._statuses.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            if not duplicates_only(error):
+                raise
+            return False
+        return True
 
     async def changed(self) -> AsyncIterator[str]:
         """The ids of the credentials that have a row."""
@@ -73,17 +81,6 @@ class Statuses:
         writes = [UpdateOne({"_id": each.id}, {"$set": _status(each)}, upsert=True) for each in changed]
         if writes:
             await self._statuses.bulk_write(writes)
-
-
-async def _all_stored(write: Awaitable[object]) -> bool:
-    """Whether no row stood in the way of another under its id."""
-    try:
-        await write
-    except BulkWriteError as error:
-        if not duplicates_only(error):
-            raise
-        return False
-    return True
 
 
 def _status(credential: StoredCredential) -> Row:

@@ -8,21 +8,28 @@ publish the same bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from laurel.contracts.base import Contract
 from laurel.contracts.catalog import AchievementPublished, Consortium, IssuerPublished, PartnerPublished
 from laurel.contracts.operators import OperatorPublished
-from laurel.runtime.mongo import BulkWriteError, DuplicateKeyError, Mongo, UpdateOne, duplicates_only
+from laurel.runtime.mongo import (
+    BulkWriteError,
+    DuplicateKeyError,
+    Mongo,
+    UpdateOne,
+    duplicates_only,
+    insert_missing,
+    rows_by_ids,
+)
 from registry.catalog import Kind, StoredEntry, entry_key
-from registry.database import Overtaken, Row, insert_missing, rows_by_ids
+from registry.database import AT_ONCE, Overtaken, Row, chunks
 from registry.requests import Requests
 from registry.rows import StoredAction, StoredCredential, StoredList
 from registry.statuses import Statuses
 
 Stored = TypeVar("Stored", bound=Contract)
-_ROWS_AT_ONCE = 500
 _CONSORTIUM = "consortium"
 _UNTIL_PUBLISHED = {"publishedVersion", "appliedBy", "trace"}
 _HISTORIES = "histories-published"
@@ -235,8 +242,8 @@ class Store:
         changed = [id_ async for id_ in self._statuses.changed()]
         # As earlier releases kept them.
         changed += [row["_id"] async for row in self._credentials.find({"version": {"$gt": 1}}, {"_id": 1})]
-        for at in range(0, len(changed), _ROWS_AT_ONCE):
-            yield list((await self.credentials(changed[at : at + _ROWS_AT_ONCE])).values())
+        for at in range(0, len(changed), AT_ONCE):
+            yield list((await self.credentials(changed[at : at + AT_ONCE])).values())
 
     async def contents(self) -> AsyncIterator[tuple[str, Row]]:
         """Every row of the public record under a name, with those of its fields that the log determines. Rows are
@@ -246,7 +253,7 @@ class Store:
             ("status-lists", self._lists, StoredList),
         ):  # fmt: skip
             fields = {field.alias or key for key, field in model.model_fields.items()} - _UNTIL_PUBLISHED
-            async for some in _chunks(collection.find({"_id": {"$ne": _CONSORTIUM}})):
+            async for some in chunks(collection.find({"_id": {"$ne": _CONSORTIUM}})):
                 rows = await self._statuses.put_over(some) if collection is self._credentials else some
                 for row in rows:
                     yield f"{name}/{row['_id']}", {key: value for key, value in row.items() if key in fields}
@@ -270,16 +277,6 @@ class Store:
 def _row(model: Contract) -> Row:
     row: Row = model.model_dump(mode="json", by_alias=True, exclude_none=True)
     return row
-
-
-async def _chunks(rows: AsyncIterable[Row]) -> AsyncIterator[list[Row]]:
-    some: list[Row] = []
-    async for row in rows:
-        some.append(row)
-        if len(some) == _ROWS_AT_ONCE:
-            yield some
-            some = []
-    yield some
 
 
 def _read(model: type[Stored], row: Row | None) -> Stored | None:

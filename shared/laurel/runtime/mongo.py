@@ -6,6 +6,8 @@ none of these. Everything is therefore typed as PyMongo's.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, cast
 
@@ -38,7 +40,9 @@ __all__ = [
     "ReturnDocument",
     "UpdateOne",
     "duplicates_only",
+    "insert_missing",
     "is_away",
+    "rows_by_ids",
 ]
 
 Document = dict[str, Any]
@@ -54,6 +58,8 @@ TRANSIENT: tuple[type[Exception], ...] = (
     WTimeoutError,
 )
 _DUPLICATE_KEY = 11000
+_IDS_AT_ONCE = 100  # longer lists of ids make the embedded database slow
+_LOOKS_AT_ONCE = 4
 # What a member of a replica set answers while another takes its place, or while it goes down: the codes on which the
 # drivers' specification ("Retryable Writes", Terms) lets a write be tried again.
 _REPLICA_SET = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
@@ -113,6 +119,34 @@ def duplicates_only(error: BulkWriteError) -> bool:
     """Whether a bulk insert failed for nothing but keys that were already there, and the rest of it is safe: what
     too few members have may still be lost."""
     return _codes(error, "writeErrors") == {_DUPLICATE_KEY} and not _codes(error, "writeConcernErrors")
+
+
+async def insert_missing(collection: Collection, rows: Sequence[Document]) -> bool:
+    """Insert those whose ids are not taken; tells whether none was. Raises what the driver raises for all else."""
+    try:
+        if rows:
+            await collection.insert_many(rows, ordered=False)
+    except BulkWriteError as error:
+        if not duplicates_only(error):
+            raise
+        return False
+    return True
+
+
+async def rows_by_ids(
+    collection: Collection, ids: Iterable[str], where: Mapping[str, Any] | None = None,
+    fields: Mapping[str, int] | None = None,
+) -> list[Document]:  # fmt: skip
+    """The rows with these ids that there are and that fulfil the condition, in no order; `fields` of them, or all."""
+    wanted = list(dict.fromkeys(ids))
+    at_once = asyncio.Semaphore(_LOOKS_AT_ONCE)
+
+    async def look(chunk: Sequence[str]) -> list[Document]:
+        async with at_once:
+            return await collection.find({"_id": {"$in": chunk}, **(where or {})}, fields).to_list(None)
+
+    chunks = [wanted[at : at + _IDS_AT_ONCE] for at in range(0, len(wanted), _IDS_AT_ONCE)]
+    return [row for rows in await asyncio.gather(*(look(chunk) for chunk in chunks)) for row in rows]
 
 
 def _codes(error: BulkWriteError, findings: str) -> set[int]:

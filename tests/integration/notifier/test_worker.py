@@ -149,6 +149,11 @@ async def until_idle(worker: Worker) -> None:
         pass
 
 
+async def die(*_: Any) -> bool:
+    """Stands in for what a process was about to do when it ended."""
+    raise KeyError("the process ended here")
+
+
 async def test_workers_side_by_side_send_a_mail_once(bench: Bench, mailbox: Mailbox) -> None:
     rows = [row(f"{CREDENTIAL}{number}") for number in range(30)]
     await bench.add(*rows)
@@ -161,9 +166,6 @@ async def test_a_worker_that_dies_after_the_servers_yes_repeats_the_same_mail_on
     bench: Bench, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.add(row())
-
-    async def die(*_: Any) -> bool:
-        raise KeyError("the process ended here")
 
     with monkeypatch.context() as patch:
         patch.setattr(bench.store, "record", die)
@@ -203,9 +205,6 @@ async def test_attempts_that_nobody_lived_to_record_are_used_up_too(
     bench: Bench, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.add(row())
-
-    async def die(*_: Any) -> bool:
-        raise KeyError("the process ended here")
 
     for _ in range(3):
         with monkeypatch.context() as patch:
