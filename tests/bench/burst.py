@@ -125,10 +125,10 @@ async def _publish(laurel: Laurel, count: int) -> None:
 
 
 async def _flood(laurel: Laurel, client: httpx.AsyncClient, requests: int, measured: Measured) -> int:
-    """Send that many requests of a hundred completions at once; tells how many completions were taken."""
+    """Send that many requests of 25 completions at once; tells how many completions were taken."""
 
     async def one(number: int) -> int:
-        sent = [completion(f"flood-{number}-{each}") for each in range(100)]
+        sent = [completion(f"flood-{number}-{each}") for each in range(25)]
         status = (await laurel.post_completions(client, sent)).status_code
         measured.answers[status] += 1
         return len(sent) if status == 202 else 0
@@ -216,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--broker", action="append", choices=BROKERS, help="embedded, kafka; Kafka unless given")
     parser.add_argument("--completions", type=int, default=100_000)
-    parser.add_argument("--flood", type=int, default=100, help="requests of a hundred completions, all at once")
+    parser.add_argument("--flood", type=int, default=400, help="requests of 25 completions, all at once")
     parser.add_argument("--patience", type=float, default=7200.0, help="seconds that draining may take")
     parser.add_argument("--directory", type=Path, default=Path("var/bench/burst"))
     options = parser.parse_args()

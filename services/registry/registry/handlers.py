@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, TypeVar
@@ -73,6 +73,14 @@ def _decision(request: StoredRequest, body: StatusChangeRequested, credential: S
         refused = Refused(code=refusal.code, pointer=refusal.pointer, detail=refusal.detail)
         return Decision(request.model_copy(update={"refused": refused}), None, trace)
     return Decision(request.model_copy(update={"applied": application(after.history, request.id)}), after, trace)
+
+
+def _refuse_reused(offered: Sequence[StoredRequest], held: Mapping[str, StoredRequest]) -> None:
+    """Raises Rejected where an offered request's id is that of another."""
+    for request in offered:
+        there = held.get(request.id, request)
+        if (there.digest, there.partner) != (request.digest, request.partner):
+            raise Rejected(Code.REQUEST_ID_REUSED, "", "A request with this id came before with other content.")
 
 
 def _is_ours(each: Incoming[StatusChangeRequested]) -> bool:
@@ -166,10 +174,11 @@ class Handlers:
         incoming = _read(records, StatusChangeRequested)
         with self._announcer.owing(records):
             try:
-                requests = await self._admit(incoming)
+                # What is read here is read for the whole batch; whatever changes meanwhile, `advance` notices.
+                requests, before = await asyncio.gather(self._admit(incoming), self._changed_by(incoming))
             except Rejected as refusal:
                 raise Poison(refusal.code, refusal.detail) from None
-            decisions = await self._decided(incoming, requests)
+            decisions = await self._decided(incoming, requests, before)
             await self._announcer.announce(
                 [(each.credential, each.trace) for each in decisions if each.credential is not None]
             )
@@ -182,13 +191,16 @@ class Handlers:
         await self._publish([entry for entry in entries if entry])
 
     async def _admit(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> list[StoredRequest]:
-        """Each as it is stored, now or before, after checking who made it. Raises Rejected."""
+        """Each as it is stored, now or before, after checking who made it; from here on its change is owed to the
+        topic. Raises Rejected."""
         ids = [_request_id(each.event) for each in incoming]
-        held = await self._store.requests.accepted(ids)
         claims = {
             id_: signature.read(each.event) for each, id_ in zip(incoming, ids, strict=True) if not _is_ours(each)
         }
-        signers = await self._store.partners_of_keys(claim.kid for claim in claims.values())
+        held, signers = await asyncio.gather(
+            self._store.requests.accepted(ids),
+            self._store.partners_of_keys(claim.kid for claim in claims.values()),
+        )
         now = self._clock()
         offered = []
         for each, id_ in zip(incoming, ids, strict=True):
@@ -205,35 +217,37 @@ class Handlers:
                 StoredRequest(id=id_, partner=partner.id, achievements=key.achievements,
                               credential=each.body.credential, digest=_digest(each), accepted_at=at)
             )  # fmt: skip
+        _refuse_reused(offered, held)
         new = [each for each in offered if each.id not in held]
-        held |= {each.id: each for each in await self._store.requests.accept(new)}
-        for request in offered:
-            if (held[request.id].digest, held[request.id].partner) != (request.digest, request.partner):
-                raise Rejected(Code.REQUEST_ID_REUSED, "", "A request with this id came before with other content.")
+        stored, _ = await asyncio.gather(self._store.requests.accept(new), self._store.requests.owe(ids))
+        held |= {each.id: each for each in stored}
+        _refuse_reused(offered, held)  # another instance may have been faster
         return [held[id_] for id_ in ids]
 
+    async def _changed_by(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> dict[str, StoredCredential]:
+        return await self._store.credentials(each.body.credential for each in incoming)
+
     async def _decided(
-        self, incoming: Sequence[Incoming[StatusChangeRequested]], requests: Sequence[StoredRequest]
-    ) -> list[Decision]:
+        self, incoming: Sequence[Incoming[StatusChangeRequested]], requests: Sequence[StoredRequest],
+        before: Mapping[str, StoredCredential],
+    ) -> list[Decision]:  # fmt: skip
         while True:
             try:
-                return await self._decide(incoming, requests)
+                return await self._decide(incoming, requests, before)
             except Overtaken:
                 held = await self._store.requests.accepted(each.id for each in requests)
                 requests = [held[each.id] for each in requests]
+                before = await self._changed_by(incoming)
 
     async def _decide(
-        self, incoming: Sequence[Incoming[StatusChangeRequested]], requests: Sequence[StoredRequest]
-    ) -> list[Decision]:
+        self, incoming: Sequence[Incoming[StatusChangeRequested]], requests: Sequence[StoredRequest],
+        before: Mapping[str, StoredCredential],
+    ) -> list[Decision]:  # fmt: skip
         """Decide on each in order, and store what changed and what was refused.
 
         Raises:
             Overtaken: somebody else changed one of the credentials meanwhile: decide anew, from what is stored now.
         """
-        _, before = await asyncio.gather(
-            self._store.requests.owe(each.id for each in requests),
-            self._store.credentials(each.body.credential for each in incoming),
-        )
         now = dict(before)
         decisions = []
         for each, request in zip(incoming, requests, strict=True):

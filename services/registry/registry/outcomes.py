@@ -7,13 +7,20 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import structlog
+
+from laurel.runtime.faults import is_transient
 from registry.requests import Requests
 from registry.rows import StoredRequest
+
+log = structlog.get_logger(__name__)
 
 # As a rule this process decides and tells. Only what another one decided has to be looked for.
 _LOOK_SECONDS = 0.5
 _LOOKED_FOR = 50
+_RESTS = 4  # times as long as the last look took
 
 
 class Outcomes:
@@ -22,8 +29,8 @@ class Outcomes:
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
         self._expected: defaultdict[str, set[asyncio.Future[StoredRequest]]] = defaultdict(set)
-        self._looking = asyncio.Lock()
-        self._looked_at = 0.0
+        self._looking: asyncio.Task[None] | None = None
+        self._look_at = 0.0
 
     def tell(self, request: StoredRequest) -> None:
         """The request has its outcome."""
@@ -49,21 +56,36 @@ class Outcomes:
         while (left := give_up_at - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait({outcome}, timeout=min(_LOOK_SECONDS, left))
             if not outcome.done():
-                await self._look()
+                look = self._look()
+                either: set[asyncio.Future[Any]] = {outcome, look}
+                await asyncio.wait(either, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if look.done():
+                    look.result()
             if outcome.done():
                 return outcome.result()
         return None
 
-    async def _look(self) -> None:
-        """Look for some of what is expected, and for more while that finds any, unless somebody has just done so:
-        hundreds of callers that looked each for their own would keep the database from what they wait for."""
-        async with self._looking:
-            now = asyncio.get_running_loop().time()
-            if now - self._looked_at < _LOOK_SECONDS:
-                return
-            self._looked_at = now
+    def _look(self) -> asyncio.Task[None]:
+        """The look that is under way, or else a new one, unless the last was just now: hundreds of callers that looked
+        each for their own would keep the database from what they wait for."""
+        if self._looking is None or (self._looking.done() and asyncio.get_running_loop().time() >= self._look_at):
+            self._looking = asyncio.create_task(self._find())
+        return self._looking
+
+    async def _find(self) -> None:
+        """Look for some of what is expected, and for more while that finds any. A database that is slow is asked less
+        often, and one that is away, later."""
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        try:
             while await self._found_some():
                 pass
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("outcomes not looked for", error=f"{type(error).__name__}: {error}"[:300])
+        finally:
+            self._look_at = clock() + max(_LOOK_SECONDS, _RESTS * (clock() - begin))
 
     async def _found_some(self) -> bool:
         waiting = [id_ for id_, outcomes in self._expected.items() if not all(each.done() for each in outcomes)]

@@ -66,3 +66,20 @@ async def test_who_decides_here_tells_without_a_look() -> None:
     outcomes.tell(request(IDS[0], decided=True))
     assert await waiting == request(IDS[0], decided=True)
     assert looked.looks == []
+
+
+async def test_who_waits_is_told_while_a_look_is_under_way() -> None:
+    begun = asyncio.Event()
+
+    class Hanging:
+        async def with_outcomes(self, _: Iterable[str]) -> dict[str, StoredRequest]:
+            begun.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    outcomes = Outcomes(cast(Requests, Hanging()))
+    waiting = [asyncio.create_task(waited(outcomes, id_, 30)) for id_ in IDS[:2]]
+    await begun.wait()
+    for id_ in IDS[:2]:
+        outcomes.tell(request(id_, decided=True))
+    assert await asyncio.gather(*waiting) == [request(id_, decided=True) for id_ in IDS[:2]]
