@@ -175,7 +175,7 @@ class Handlers:
         with self._announcer.owing(records):
             try:
                 # What is read here is read for the whole batch; whatever changes meanwhile, `advance` notices.
-                requests, before = await asyncio.gather(self._admit(incoming), self._changed_by(incoming))
+                requests, before = await asyncio.gather(self._admit(incoming), self._credentials_of(incoming))
             except Rejected as refusal:
                 raise Poison(refusal.code, refusal.detail) from None
             decisions = await self._decided(incoming, requests, before)
@@ -224,7 +224,7 @@ class Handlers:
         _refuse_reused(offered, held)  # another instance may have been faster
         return [held[id_] for id_ in ids]
 
-    async def _changed_by(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> dict[str, StoredCredential]:
+    async def _credentials_of(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> dict[str, StoredCredential]:
         return await self._store.credentials(each.body.credential for each in incoming)
 
     async def _decided(
@@ -237,7 +237,7 @@ class Handlers:
             except Overtaken:
                 held = await self._store.requests.accepted(each.id for each in requests)
                 requests = [held[each.id] for each in requests]
-                before = await self._changed_by(incoming)
+                before = await self._credentials_of(incoming)
 
     async def _decide(
         self, incoming: Sequence[Incoming[StatusChangeRequested]], requests: Sequence[StoredRequest],

@@ -7,7 +7,6 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import structlog
 
@@ -55,22 +54,21 @@ class Outcomes:
         give_up_at = asyncio.get_running_loop().time() + seconds
         while (left := give_up_at - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait({outcome}, timeout=min(_LOOK_SECONDS, left))
-            if not outcome.done():
-                look = self._look()
-                either: set[asyncio.Future[Any]] = {outcome, look}
-                await asyncio.wait(either, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                if look.done():
-                    look.result()
             if outcome.done():
                 return outcome.result()
+            self._look()
         return None
 
-    def _look(self) -> asyncio.Task[None]:
-        """The look that is under way, or else a new one, unless the last was just now: hundreds of callers that looked
-        each for their own would keep the database from what they wait for."""
-        if self._looking is None or (self._looking.done() and asyncio.get_running_loop().time() >= self._look_at):
+    def _look(self) -> None:
+        """Begin a look, which tells what it finds, unless one is under way or was just now: hundreds of callers that
+        looked each for their own would keep the database from what they wait for. Raises what the last one raised."""
+        if self._looking is not None:
+            if not self._looking.done():
+                return
+            last, self._looking = self._looking, None
+            last.result()
+        if asyncio.get_running_loop().time() >= self._look_at:
             self._looking = asyncio.create_task(self._find())
-        return self._looking
 
     async def _find(self) -> None:
         """Look for some of what is expected, and for more while that finds any. A database that is slow is asked less
