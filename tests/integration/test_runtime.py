@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.producer import message_accumulator, producer
 from aiokafka.record import default_records
 
@@ -19,7 +20,7 @@ from laurel.runtime.catalog import CatalogView
 from laurel.runtime.failures import Backoff, FailurePolicy
 from laurel.runtime.faults import Poison, Transient
 from laurel.runtime.health import Health
-from laurel.runtime.kafka import Kafka, bus, resend
+from laurel.runtime.kafka import Kafka, bus, provision, resend, scan, tools
 from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
@@ -276,11 +277,26 @@ async def _read_letters(settings: KafkaSettings) -> tuple[list[Letter], int] | N
 async def test_a_topic_with_other_partitions_is_refused(kafka_settings: KafkaSettings, topic: object) -> None:
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-    from laurel.runtime.kafka import provision
-
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_settings.kafka_bootstrap)
     await admin.start()
     await admin.create_topics([NewTopic(COMPLETIONS.name, 1, 1)])
     await admin.close()
     with pytest.raises(RuntimeError, match="6"):
         await provision(kafka_settings)
+
+
+async def test_a_scan_waits_for_a_topic_that_is_not_known_everywhere_yet(
+    kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scanned() -> list[Record]:
+        return [record async for record in scan(kafka_settings, CATALOG, 0)]
+
+    scanning = asyncio.create_task(scanned())
+    await asyncio.sleep(0.5)
+    assert not scanning.done()
+    await provision(kafka_settings)
+    assert await scanning == []
+
+    monkeypatch.setattr(tools, "_SPREADS_SECONDS", 0.2)
+    with pytest.raises(UnknownTopicOrPartitionError):
+        [record async for record in scan(kafka_settings, replace(CATALOG, name="never-made.v1"), 0)]

@@ -113,7 +113,10 @@ def replay(
     """
     from laurel.cli.letters import Outcome, foretell, replay_letters  # noqa: PLC0415 - takes long to load
 
-    chosen = _chosen(_read(bootstrap), letter_ids or [], _filter(service, code, topic, since))
+    wanted = _filter(service, code, topic, since)
+    if bool(letter_ids) is not wanted.is_open:
+        raise WrongUse("Give the ids of dead letters, or a filter such as --service or --since 7d, and not both.")
+    chosen = _chosen(_read(bootstrap), letter_ids or [], wanted)
     settings = kafka_settings(bootstrap, idempotence=idempotence)
     if preview or not yes:
         if not preview and (as_json or not sys.stdin.isatty()):
@@ -133,8 +136,6 @@ def replay(
 
 
 def _chosen(letters: list[Letter], ids: list[str], wanted: Filter) -> list[Letter]:
-    if bool(ids) is not wanted.is_open:
-        raise WrongUse("Give the ids of dead letters, or a filter such as --service or --since 7d, and not both.")
     if ids:
         return list({letter.id: letter for letter in (_pick(letters, each) for each in ids)}.values())
     return [letter for letter in letters if wanted.takes(letter)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -13,6 +14,8 @@ from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, group_of, record_of
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
+
+_SPREADS_SECONDS = 3.0
 
 
 async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: int = 0) -> AsyncIterator[Record]:
@@ -31,7 +34,7 @@ async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: in
     try:
         async with telling_refusals(settings):
             await consumer.start()
-        if topic.name not in await consumer.topics():
+        if not await _is_known(consumer, topic):
             raise UnknownTopicOrPartitionError(f"there is no topic {topic.name}")
         begin, end = (await consumer.beginning_offsets([part]))[part], (await consumer.end_offsets([part]))[part]
         if (start := max(offset, begin)) >= end:
@@ -43,6 +46,17 @@ async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: in
                 yield record_of(raw)
     finally:
         await consumer.stop()
+
+
+async def _is_known(consumer: AIOKafkaConsumer, topic: Topic) -> bool:
+    """Whether the cluster has the topic. One that was just made is not known to each of its brokers at once."""
+    clock = asyncio.get_running_loop().time
+    give_up_at = clock() + _SPREADS_SECONDS
+    while topic.name not in await consumer.topics():
+        if clock() >= give_up_at:
+            return False
+        await asyncio.sleep(0.1)
+    return True
 
 
 async def begins(settings: KafkaSettings, topic: Topic) -> dict[int, int]:
