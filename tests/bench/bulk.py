@@ -64,7 +64,7 @@ async def _bulk(
     singles: list[float] = []
     changing = asyncio.create_task(_singles(laurel, client, single, singles, clock))
     body |= {"digest": seen["digest"], "reason": "A measurement", "requestedBy": "bench", "requestId": id_}
-    begin = clock()
+    begin, took = clock(), laurel.cpu_seconds()
     (await client.post(url, json=body, headers=laurel.admin)).raise_for_status()
     figures["accepted"] = clock() - begin
     with bars() as progress:
@@ -79,6 +79,8 @@ async def _bulk(
             return bool(found >= total)
 
         await eventually(all_seen, timeout=PATIENCE_SECONDS, what="every change at the verifier")
+    for name, seconds in laurel.cpu_seconds().items():
+        figures[f"processors, {name}"] = (seconds - took[name]) / figures["seen 100%"]
     changing.cancel()
     with suppress(asyncio.CancelledError):
         await changing

@@ -69,7 +69,7 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     lifecycle.add("unpublished", patiently("MongoDB or Kafka", unpublished))
     lifecycle.add("subscriptions", kafka.consume)
     lifecycle.add_loop("heartbeat", heartbeat.run)
-    lifecycle.add_loop("bulk changes", BulkRunner(bulk_changes, kafka.publish, clock).run)
+    lifecycle.add_loop("bulk changes", BulkRunner(bulk_changes, kafka.publish, outcomes, clock).run)
 
     app = web.create_app("Laurel registry", lifecycle, body_limit=_BODY_LIMIT)
     changes = StatusRequests(Acceptor(store.requests), outcomes, kafka.publish, clock)

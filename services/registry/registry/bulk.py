@@ -7,7 +7,9 @@ credential's history. What is carried out is what is stored, so a crash anywhere
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -22,15 +24,20 @@ from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import is_transient
 from registry.announcer import Publish
-from registry.bulk_rows import Batch, BulkBody, Progress, StoredBulk, batches_of, progress_of, requests_of
+from registry.bulk_rows import Batch, BulkBody, Progress, StoredBulk, batches_of, progress_of, requests_of, tally_of
 from registry.bulk_store import BulkStore
+from registry.outcomes import Outcomes
+from registry.rows import StoredRequest
 from registry.selection import InScope, Judged, Selection, digest, judged
 
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=20)
 _LOOK_SECONDS = 1.0
-_POLL_SECONDS = 0.1
+# As a rule this process decides and tells. Only what another one decided has to be looked for.
+_POLL_SECONDS = 0.5
+_UNDER_WAY = 2
+Told = Sequence[asyncio.Future[StoredRequest]]
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,15 @@ def in_scope(caller: Caller) -> InScope:
     return lambda candidate: caller.reaches(candidate.issuer, candidate.achievement)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A batch whose requests are out, and what this process tells of each until `expecting` is closed."""
+
+    batch: Batch
+    told: Told
+    expecting: ExitStack
+
+
 class BulkRunner:
     """Carries out the bulk changes that are stored, one after the other.
 
@@ -118,10 +134,11 @@ class BulkRunner:
     patience_seconds = 10.0
     """How long a batch is waited for before the next but one is published all the same."""
 
-    def __init__(self, changes: BulkChanges, publish: Publish, clock: Clock) -> None:
+    def __init__(self, changes: BulkChanges, publish: Publish, outcomes: Outcomes, clock: Clock) -> None:
         self._changes = changes
         self._store = changes.store
         self._publish = publish
+        self._outcomes = outcomes
         self._clock = clock
         self._name = uuid4().hex
 
@@ -151,41 +168,54 @@ class BulkRunner:
 
     async def _carry_out(self, bulk: StoredBulk) -> None:
         """Publish what is not, and wait for the outcomes. What has none in time is looked at in the next round."""
-        before: Batch | None = None
+        under_way: deque[Asked] = deque()
         unsettled = 0
-        async for batch in self._store.open_batches(bulk):
-            if batch.published:
-                unsettled += not await self._settled(batch, 0)
-                continue
-            if not await self._keep(bulk):
-                return
-            await self._request(bulk, batch)
-            if before is not None:
-                unsettled += not await self._settled(before, self.patience_seconds)
-            before = batch
-        if before is not None:
-            unsettled += not await self._settled(before, self.patience_seconds)
+        try:
+            async for batch in self._store.open_batches(bulk):
+                if batch.published:
+                    unsettled += not await self._settled(batch, (), 0)
+                    continue
+                if not await self._keep(bulk):
+                    return
+                under_way.append(await self._ask(bulk, batch))
+                if len(under_way) == _UNDER_WAY:
+                    unsettled += not await self._settle(under_way.popleft())
+            while under_way:
+                unsettled += not await self._settle(under_way.popleft())
+        finally:
+            for asked in under_way:
+                asked.expecting.close()
         if unsettled:
             await self._store.release(bulk, self._name)
         else:
             await self._store.finish(bulk, self._clock())
             log.info("bulk status change finished", bulk=bulk.id, total=bulk.total)
 
-    async def _request(self, bulk: StoredBulk, batch: Batch) -> None:
+    async def _ask(self, bulk: StoredBulk, batch: Batch) -> Asked:
         """Store the batch's requests, publish those without an outcome, and only then note that they are out."""
         made = requests_of(bulk, batch)
-        undecided = await self._store.store_requests([request for request, _ in made])
-        await self._publish([outgoing for request, outgoing in made if request.id in undecided])
-        await self._store.mark_published(batch)
+        with ExitStack() as expecting:
+            told = [expecting.enter_context(self._outcomes.expected(request.id)) for request, _ in made]
+            undecided = await self._store.store_requests([request for request, _ in made])
+            await self._publish([outgoing for request, outgoing in made if request.id in undecided])
+            await self._store.mark_published(batch)
+            return Asked(batch, told, expecting.pop_all())
 
-    async def _settled(self, batch: Batch, patience: float) -> bool:
+    async def _settle(self, asked: Asked) -> bool:
+        with asked.expecting:
+            return await self._settled(asked.batch, asked.told, self.patience_seconds)
+
+    async def _settled(self, batch: Batch, told: Told, patience: float) -> bool:
         """Whether each request of the batch has its outcome, now or within so many seconds."""
         give_up_at = asyncio.get_running_loop().time() + patience
         while True:
-            tally = await self._store.tally(batch.id)
+            left = give_up_at - asyncio.get_running_loop().time()
+            if told and left > 0:
+                await asyncio.wait(told, timeout=min(_POLL_SECONDS, left))
+            all_told = bool(told) and all(each.done() for each in told)
+            tally = tally_of(each.result() for each in told) if all_told else await self._store.tally(batch.id)
             if tally.applied + tally.refused == len(batch.targets):
                 await self._store.settle(batch, tally)
                 return True
-            if asyncio.get_running_loop().time() >= give_up_at:
+            if left <= 0:
                 return False
-            await asyncio.sleep(_POLL_SECONDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from registry.domain import SOURCE
 from registry.rows import StoredRequest
 from registry.selection import BulkId, Fate, Selection, Target, request_id
 
-BATCH = 50
+BATCH = 100
 """How many requests are published at once. A single request waits behind two batches at the most."""
 REFUSALS_SHOWN = 100
 
@@ -81,6 +81,12 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.applied + other.applied, self.refused + other.refused)
+
+
+def tally_of(requests: Iterable[StoredRequest]) -> Tally:
+    """How many of these were carried out and refused."""
+    found = list(requests)
+    return Tally(sum(each.applied is not None for each in found), sum(each.refused is not None for each in found))
 
 
 class RefusedTarget(Contract):

@@ -11,7 +11,7 @@ from datetime import datetime
 from laurel.contracts.base import utc_text
 from laurel.contracts.status import State
 from laurel.runtime.mongo import DuplicateKeyError, Mongo, insert_missing, rows_by_ids
-from registry.bulk_rows import REFUSALS_SHOWN, Batch, StoredBulk, Tally
+from registry.bulk_rows import REFUSALS_SHOWN, Batch, StoredBulk, Tally, tally_of
 from registry.database import Row
 from registry.requests import Requests
 from registry.rows import StoredRequest
@@ -147,8 +147,7 @@ class BulkStore:
 
     async def tally(self, batch: str) -> Tally:
         """How many of a batch's requests have which outcome."""
-        found = (await self._requests.of_batch(batch)).values()
-        return Tally(sum(each.applied is not None for each in found), sum(each.refused is not None for each in found))
+        return tally_of((await self._requests.of_batch(batch)).values())
 
     async def settle(self, batch: Batch, tally: Tally) -> None:
         """Each of its requests has its outcome."""

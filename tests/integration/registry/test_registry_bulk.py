@@ -18,9 +18,10 @@ from laurel.contracts.topics import STATUS_CHANGES, STATUS_REQUESTS, Message
 from laurel.runtime.faults import Transient
 from laurel.runtime.mongo import Mongo
 from laurel.runtime.record import Record
+from registry import bulk_rows
 from registry.announcer import Announcer
 from registry.bulk import LEASE, BulkChanges, BulkRunner
-from registry.bulk_rows import BulkBody
+from registry.bulk_rows import BulkBody, Tally
 from registry.bulk_store import BulkStore
 from registry.catalog import plan
 from registry.config import RegistrySettings
@@ -159,16 +160,21 @@ class Parts:
     audit: list[Message] = field(default_factory=list)
     now: Any = EPOCH
 
+    def __post_init__(self) -> None:
+        self.outcomes = Outcomes(self.store.requests)
+
     def clock(self) -> Any:
         return self.now
+
+    def runner(self, changes: BulkChanges) -> BulkRunner:
+        """A runner in the process of the handler, which is told what becomes of its requests."""
+        return BulkRunner(changes, self.publish, self.outcomes, self.clock)
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Hand requests to the handler, and keep what it publishes."""
         self.requests += messages
         announcer = Announcer(self.store, self._told, self.clock)
-        handlers = Handlers(
-            self.store, announcer, self._audited, Outcomes(self.store.requests), self.world.addresses, self.clock
-        )  # fmt: skip
+        handlers = Handlers(self.store, announcer, self._audited, self.outcomes, self.world.addresses, self.clock)
         await handlers.change_status([_record(each) for each in messages])
 
     async def _audited(self, messages: Sequence[Message]) -> None:
@@ -203,17 +209,39 @@ async def test_a_runner_leaves_alone_what_another_has_in_hand(parts: Parts) -> N
     changes = BulkChanges(BulkStore(parts.mongo), parts.clock)
     bulk = await changes.accept(await asked_for(parts, "one", Action.REVOKE, Selection(partner="campus")), CALLER)
     assert await changes.store.lease(bulk, "another", parts.now, parts.now + LEASE)
-    await BulkRunner(changes, parts.publish, parts.clock).run_once()
+    await parts.runner(changes).run_once()
     assert parts.requests == []
     assert (await changes.progress("one", CALLER)).changed == 0
     with pytest.raises(Exception, match="not finished"):
         await changes.judge(Selection(bulk="one"), Action.REINSTATE, CALLER)
 
     await changes.store.release(bulk, "another")
-    await BulkRunner(changes, parts.publish, parts.clock).run_once()
+    await parts.runner(changes).run_once()
     assert (await changes.progress("one", CALLER)).finished
     assert not await changes.store.lease(bulk, "another", parts.now, parts.now + LEASE)
     assert await changes.store.unfinished() == []
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["here", "elsewhere"])
+async def test_outcomes_are_told_where_this_process_decides_and_looked_for_where_another_does(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    monkeypatch.setattr(bulk_rows, "BATCH", 2)
+    looked: list[str] = []
+
+    class Store(BulkStore):
+        async def tally(self, batch: str) -> Tally:
+            looked.append(batch)
+            return await super().tally(batch)
+
+    changes = BulkChanges(Store(parts.mongo), parts.clock)
+    await changes.accept(await asked_for(parts, "one", Action.SUSPEND, Selection(achievement="welding")), CALLER)
+    outcomes = parts.outcomes if here else Outcomes(parts.store.requests)
+    await BulkRunner(changes, parts.publish, outcomes, parts.clock).run_once()
+    assert len(looked) == (0 if here else 3)
+    told = await changes.progress("one", CALLER)
+    assert (told.changed, told.finished) == (5, True)
+    assert not outcomes._expected, "nothing is kept of what was waited for"
 
 
 async def test_a_limited_operators_bulk_change_touches_its_members_credentials_only(parts: Parts) -> None:
@@ -231,7 +259,7 @@ async def test_a_limited_operators_bulk_change_touches_its_members_credentials_o
     with pytest.raises(Rejected, match="1 credentials would change"):
         await changes.accept(asked, south)  # what somebody with more rights saw is not what this one may do
     await changes.accept(asked.model_copy(update={"digest": seen.digest}), south)
-    await BulkRunner(changes, parts.publish, parts.clock).run_once()
+    await parts.runner(changes).run_once()
     assert (await changes.progress("theirs", south)).changed == 1
     assert [each.event.subject for each in parts.requests] == [parts.world.addresses.credential("south-0001")]
     told = [AdminActionRecorded.model_validate_json(each.event.data) for each in parts.audit]
@@ -254,7 +282,7 @@ async def test_what_was_changed_between_acceptance_and_handling_stays_as_it_is_a
         credentials=tuple(parts.world.addresses.credential(token) for token in TOKENS))), CALLER)  # fmt: skip
     single = await asked_for_one(parts, TOKENS[0])
     assert single == State.REVOKED
-    await BulkRunner(changes, parts.publish, parts.clock).run_once()
+    await parts.runner(changes).run_once()
     told = await changes.progress("late", CALLER)
     assert (told.changed, told.refused, told.finished) == (4, 1, True)
     (refusal,) = told.refusals
@@ -270,7 +298,7 @@ async def asked_for_one(parts: Parts, token: str) -> State:
     wish = StatusRequestBody(credential=parts.world.addresses.credential(token), action=Action.REVOKE, reason="r",
                              requested_by="x")  # fmt: skip
     stored = parts.store.requests
-    requests = StatusRequests(Acceptor(stored), Outcomes(stored), parts.publish, parts.clock)
+    requests = StatusRequests(Acceptor(stored), parts.outcomes, parts.publish, parts.clock)
     done = await requests.decided(wish, CALLER)
     assert done.applied is not None
     return done.applied.state
@@ -283,7 +311,7 @@ async def test_a_broker_that_is_away_holds_a_bulk_change_up_and_loses_nothing(pa
     async def away(_: Sequence[Message]) -> None:
         raise Transient("the broker is away")
 
-    runner = BulkRunner(changes, away, parts.clock)
+    runner = BulkRunner(changes, away, parts.outcomes, parts.clock)
     with pytest.raises(Transient):
         await runner.run_once()
     assert (await changes.progress("held", CALLER)).changed == 0
