@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from registry import accepting
 from registry.accepting import Acceptor
 from registry.requests import Requests
 from registry.rows import StoredRequest
@@ -57,6 +58,25 @@ async def test_what_comes_in_during_a_write_is_stored_by_the_next_and_each_gets_
     writes.go_on.set()
     assert await asyncio.gather(*callers) == [request(number) for number in range(250)]
     assert [len(each) for each in writes.together] == [1, 100, 100, 49]
+
+
+async def test_who_comes_alone_has_not_to_wait_and_those_who_follow_soon_are_stored_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accepting, "PACE_SECONDS", 1.0)
+    writes = Writes()
+    writes.go_on.set()
+    acceptor, clock = Acceptor(cast(Requests, writes)), asyncio.get_running_loop().time
+    begin = clock()
+    await acceptor.accept(request(0))
+    assert clock() < begin + 1
+    callers = []
+    for number in (1, 2, 3):
+        callers.append(asyncio.create_task(acceptor.accept(request(number))))
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*callers)
+    assert writes.together == [["request-0"], ["request-1", "request-2", "request-3"]]
+    assert clock() >= begin + 1
 
 
 async def test_a_caller_that_goes_away_takes_no_other_along() -> None:
