@@ -70,6 +70,7 @@ def kafka_settings(broker: Broker) -> KafkaSettings:
     apache = isinstance(broker, ApacheKafka)
     return KafkaSettings(
         kafka_bootstrap=broker.bootstrap, kafka_idempotence=broker.idempotence,
+        kafka_fetch_wait_ms=broker.fetch_wait_ms,
         kafka_session_timeout_ms=KAFKA_SESSION_TIMEOUT_MS if apache else SESSION_TIMEOUT_MS,
     )  # fmt: skip
 

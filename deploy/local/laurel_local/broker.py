@@ -25,6 +25,8 @@ class Broker(Part):
 
     idempotence: bool
     """Whether producers may be idempotent."""
+    fetch_wait_ms = 200
+    """How long it may hold a fetch that finds nothing."""
     copies = 1
     """On how many nodes each topic is to be kept."""
 
@@ -58,6 +60,7 @@ class EmbeddedBroker(Broker):
 
     name = "embedded broker"
     idempotence = False  # it refuses InitProducerId
+    fetch_wait_ms = 50  # it lets the time pass though something arrives
 
     def __init__(self, directory: Path, *, port: int | None = None) -> None:
         super().__init__(port)
@@ -190,6 +193,7 @@ class KafkaCluster:
     """
 
     idempotence = True
+    fetch_wait_ms = Broker.fetch_wait_ms
 
     def __init__(self, directory: Path, cache: Path | None = None, *, size: int = 3, heap: str = "256m") -> None:
         quorum = Quorum(_cluster_id(), {node: free_port() for node in range(1, size + 1)})

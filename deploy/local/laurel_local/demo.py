@@ -57,8 +57,9 @@ class Run:
     def kafka(self) -> KafkaSettings:
         """How to reach the broker."""
         return KafkaSettings(
-            kafka_bootstrap=self.stack.broker.bootstrap, kafka_idempotence=self.stack.broker.idempotence
-        )
+            kafka_bootstrap=self.stack.broker.bootstrap, kafka_idempotence=self.stack.broker.idempotence,
+            kafka_fetch_wait_ms=self.stack.broker.fetch_wait_ms,
+        )  # fmt: skip
 
 
 def apply_catalog(run: Run) -> None:

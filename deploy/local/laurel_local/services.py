@@ -45,6 +45,7 @@ def service_environment(name: str, stack: Stack, consortium: Consortium, ports: 
     common = {
         **stack.broker.connection(service_user(name)),
         "LAUREL_KAFKA_IDEMPOTENCE": str(stack.broker.idempotence).lower(),
+        "LAUREL_KAFKA_FETCH_WAIT_MS": str(stack.broker.fetch_wait_ms),
         "LAUREL_KAFKA_REPLICATION": str(stack.broker.copies),
         "LAUREL_KAFKA_SESSION_TIMEOUT_MS": str(session),
         "LAUREL_PUBLIC_URL": ports.url("registry"),

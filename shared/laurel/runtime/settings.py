@@ -116,6 +116,10 @@ class KafkaSettings(BaseSettings):
     Kafka's own words. `kafka_ca_file` holds the authorities that may vouch for a broker; without it they are the
     system's, and `kafka_certificate_file` a certificate with its key, for a broker that asks who is calling by TLS.
     Of `kafka_password` and `kafka_password_file` exactly one goes with `kafka_username`.
+
+    `kafka_fetch_wait_ms` is how long a broker may hold a fetch that finds nothing. Apache Kafka answers as soon as
+    something arrives, whatever this says, and each fetch that finds nothing is work for both sides. The embedded broker
+    lets the time pass, so that with it this is most of an event's way through Laurel, and should be short.
     """
 
     # Not even the library's own text of an error may show what was given: it may be the password.
@@ -125,6 +129,7 @@ class KafkaSettings(BaseSettings):
     kafka_idempotence: bool = True
     kafka_replication: Annotated[int, Field(ge=1, le=9)] = 1
     kafka_session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 10_000
+    kafka_fetch_wait_ms: Annotated[int, Field(ge=1, le=5000)] = 200
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_ca_file: Annotated[Path, AfterValidator(_authorities)] | None = None
     kafka_certificate_file: Annotated[Path, AfterValidator(_own_certificate)] | None = None

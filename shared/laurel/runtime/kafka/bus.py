@@ -28,7 +28,7 @@ from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.letters import dead_letter
 from laurel.runtime.kafka.logs import logger
 from laurel.runtime.kafka.provisioning import provision, until_answered
-from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, group_of, record_of
+from laurel.runtime.kafka.records import MAX_REQUEST, group_of, record_of
 from laurel.runtime.metrics import BATCH_SECONDS, DEAD_LETTERED, HANDLED, PUBLISHED
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
@@ -83,8 +83,8 @@ class Kafka:
             batch_timeout_ms=_POLL_MS, auto_offset_reset="earliest", ack_policy=AckPolicy.NACK_ON_ERROR,
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
             heartbeat_interval_ms=max(300, self.settings.kafka_session_timeout_ms // 5),
-            max_poll_interval_ms=300_000, fetch_max_wait_ms=FETCH_WAIT_MS, max_partition_fetch_bytes=4 * MAX_REQUEST,
-            parser=_leave_unparsed, decoder=_leave_encoded,
+            max_poll_interval_ms=300_000, fetch_max_wait_ms=self.settings.kafka_fetch_wait_ms,
+            max_partition_fetch_bytes=4 * MAX_REQUEST, parser=_leave_unparsed, decoder=_leave_encoded,
         )  # fmt: skip
         state = _Subscription(topic, subscriber)
 

@@ -10,10 +10,6 @@ from laurel.runtime.record import Record
 MAX_REQUEST = 1024 * 1024
 """The most bytes of one request to a broker, and so of one record."""
 
-FETCH_WAIT_MS = 50
-"""How long a broker may hold a fetch that finds nothing. Apache Kafka answers as soon as something arrives, whatever
-this says; the embedded broker lets the time pass, and this is then most of an event's way through Laurel."""
-
 
 def record_of(raw: Any) -> Record:
     """The same record, apart from the client library."""

@@ -11,7 +11,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from laurel.contracts.topics import Topic
 from laurel.runtime.kafka.connecting import client_options, telling_refusals
 from laurel.runtime.kafka.consumer import Consumer
-from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, group_of, record_of
+from laurel.runtime.kafka.records import MAX_REQUEST, group_of, record_of
 from laurel.runtime.record import Record
 from laurel.runtime.settings import KafkaSettings
 
@@ -28,7 +28,8 @@ async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: in
     """
     consumer = Consumer(
         **client_options(settings), group_id=None, enable_auto_commit=False,
-        auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST, fetch_max_wait_ms=FETCH_WAIT_MS,
+        auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST,
+        fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
     )  # fmt: skip
     part = TopicPartition(topic.name, partition)
     try:

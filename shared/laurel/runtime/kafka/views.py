@@ -14,7 +14,7 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka.connecting import client_options
 from laurel.runtime.kafka.consumer import Consumer
 from laurel.runtime.kafka.provisioning import provision, until_answered
-from laurel.runtime.kafka.records import FETCH_WAIT_MS, MAX_REQUEST, record_of
+from laurel.runtime.kafka.records import MAX_REQUEST, record_of
 from laurel.runtime.metrics import SKIPPED
 from laurel.runtime.record import Apply
 from laurel.runtime.settings import KafkaSettings
@@ -54,8 +54,8 @@ class TableReader:
         await provision(self._settings, self._topics)
         consumer = Consumer(
             **client_options(self._settings), group_id=None, enable_auto_commit=False,
-            auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST, fetch_max_wait_ms=FETCH_WAIT_MS,
-            metadata_max_age_ms=30_000,
+            auto_offset_reset="earliest", max_partition_fetch_bytes=4 * MAX_REQUEST,
+            fetch_max_wait_ms=self._settings.kafka_fetch_wait_ms, metadata_max_age_ms=30_000,
         )  # fmt: skip
         try:
             await consumer.start()
