@@ -27,7 +27,7 @@ import orjson
 from rich.console import Console
 
 from bench.http import Client
-from bench.laurel import BROKERS, Laurel, bars, running
+from bench.laurel import BROKERS, Laurel, bars, machine_seconds, running
 from laurel.contracts.signature import sign
 from laurel.contracts.status import Action, StatusChangeRequested
 from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, Message, message
@@ -51,6 +51,8 @@ class Measured:
     """Changes a second, from the first request until every verifier had the last."""
     cpu: dict[str, float] = field(default_factory=dict)
     """How many processors each process took meanwhile."""
+    withheld: float = 0.0
+    """The share of the processors' time that the host of this machine gave to others meanwhile."""
 
 
 async def measure(laurel: Laurel, way: str, options: argparse.Namespace) -> Measured:
@@ -65,11 +67,13 @@ async def measure(laurel: Laurel, way: str, options: argparse.Namespace) -> Meas
             for id_ in ids[:: options.sample_every]
         }
         async with WAYS[way](laurel, ids) as revoke:
-            before, began = laurel.cpu_seconds(), clock()
+            before, machine_before, began = laurel.cpu_seconds(), machine_seconds(), clock()
             await _revoke_all(laurel, revoke, ids, documents, options.rate, measured)
             await _all_seen(laurel, client, len(ids))
             took = clock() - began
             measured.cpu = {name: (after - before[name]) / took for name, after in laurel.cpu_seconds().items()}
+            withheld, passed = (after - before for before, after in zip(machine_before, machine_seconds(), strict=True))
+            measured.withheld = withheld / passed
         measured.rate = len(ids) / took
         measured.seen = await _buckets(laurel, client)
     return measured
@@ -228,7 +232,8 @@ def report(name: str, way: str, measured: Measured, options: argparse.Namespace,
     console.print(f"\n[bold]{name}[/], requests over {way}: {options.changes} changes at {options.rate}/s, "
                   f"{options.verifiers} verifiers")  # fmt: skip
     console.print(f"  carried out at {measured.rate:.0f}/s; processors taken by "
-                  f"{', '.join(f'{name} {share:.2f}' for name, share in measured.cpu.items())}")  # fmt: skip
+                  f"{', '.join(f'{name} {share:.2f}' for name, share in measured.cpu.items())}; "
+                  f"withheld by the host: {measured.withheld:.1%}")  # fmt: skip
     console.print("  changes that verifiers answered by, after acceptance by the registry:")
     for bound, count in measured.seen.items():
         console.print(f"    within {bound * 1000:>8.0f} ms  {count / total:8.2%}" if bound != float("inf") else "")
@@ -238,6 +243,7 @@ def report(name: str, way: str, measured: Measured, options: argparse.Namespace,
         "broker": name,
         "rate": round(measured.rate, 1),
         "processors": measured.cpu,
+        "withheld": measured.withheld,
         "within": {str(each): count for each, count in measured.seen.items()},
     }
     for what, values in (("every verifier said revoked", measured.asked_for), ("request confirmed", measured.sent)):
