@@ -106,10 +106,10 @@ class Laurel:
         return sum(counts)
 
 
-def machine_seconds() -> tuple[float, float]:
+def machine_ticks() -> tuple[int, int]:
     """The processor time that this machine's host has kept from it so far, and all that there was with it."""
     ticks = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    return ticks[7] / os.sysconf("SC_CLK_TCK"), sum(ticks) / os.sysconf("SC_CLK_TCK")
+    return ticks[7], sum(ticks)
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -27,7 +27,7 @@ import orjson
 from rich.console import Console
 
 from bench.http import Client
-from bench.laurel import BROKERS, Laurel, bars, machine_seconds, running
+from bench.laurel import BROKERS, Laurel, bars, machine_ticks, running
 from laurel.contracts.signature import sign
 from laurel.contracts.status import Action, StatusChangeRequested
 from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, Message, message
@@ -67,12 +67,12 @@ async def measure(laurel: Laurel, way: str, options: argparse.Namespace) -> Meas
             for id_ in ids[:: options.sample_every]
         }
         async with WAYS[way](laurel, ids) as revoke:
-            before, machine_before, began = laurel.cpu_seconds(), machine_seconds(), clock()
+            before, machine_before, began = laurel.cpu_seconds(), machine_ticks(), clock()
             await _revoke_all(laurel, revoke, ids, documents, options.rate, measured)
             await _all_seen(laurel, client, len(ids))
             took = clock() - began
             measured.cpu = {name: (after - before[name]) / took for name, after in laurel.cpu_seconds().items()}
-            withheld, passed = (after - before for before, after in zip(machine_before, machine_seconds(), strict=True))
+            withheld, passed = (after - before for before, after in zip(machine_before, machine_ticks(), strict=True))
             measured.withheld = withheld / passed
         measured.rate = len(ids) / took
         measured.seen = await _buckets(laurel, client)

@@ -31,7 +31,6 @@ from laurel.runtime.mongo import Mongo
 from laurel.runtime.record import Record
 from notifier.smtp import Answer, MailServer
 from registry import bulk_rows
-from registry.bulk import BulkRunner
 from registry.outcomes import Outcomes
 
 READS = frozenset({"find", "find_one", "count_documents", "estimated_document_count", "distinct"})
@@ -248,7 +247,6 @@ def install(patch: pytest.MonkeyPatch, client: Any) -> None:
     patch.setattr(MailServer, "__init__", server)
     patch.setattr(MailServer, "send", send)
     patch.setattr(Outcomes, "wait", nobody_waits)
-    patch.setattr(BulkRunner, "patience_seconds", 0)  # the same
     patch.setattr(bulk_rows, "BATCH", 1)  # so that a small bulk change has several
 
 

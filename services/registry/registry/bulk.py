@@ -34,8 +34,6 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=20)
 _LOOK_SECONDS = 1.0
-# As a rule this process decides and tells. Only what another one decided has to be looked for.
-_POLL_SECONDS = 0.5
 _UNDER_WAY = 2
 Told = Sequence[asyncio.Future[StoredRequest]]
 
@@ -207,15 +205,11 @@ class BulkRunner:
 
     async def _settled(self, batch: Batch, told: Told, patience: float) -> bool:
         """Whether each request of the batch has its outcome, now or within so many seconds."""
-        give_up_at = asyncio.get_running_loop().time() + patience
-        while True:
-            left = give_up_at - asyncio.get_running_loop().time()
-            if told and left > 0:
-                await asyncio.wait(told, timeout=min(_POLL_SECONDS, left))
-            all_told = bool(told) and all(each.done() for each in told)
-            tally = tally_of(each.result() for each in told) if all_told else await self._store.tally(batch.id)
-            if tally.applied + tally.refused == len(batch.targets):
-                await self._store.settle(batch, tally)
-                return True
-            if left <= 0:
-                return False
+        found = await asyncio.gather(*(self._outcomes.wait(each, patience) for each in told))
+        outcomes = [each for each in found if each is not None]
+        all_known = len(outcomes) == len(batch.targets)
+        tally = tally_of(outcomes) if all_known else await self._store.tally(batch.id)
+        if tally.applied + tally.refused < len(batch.targets):
+            return False
+        await self._store.settle(batch, tally)
+        return True

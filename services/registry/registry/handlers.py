@@ -185,12 +185,13 @@ class Handlers:
             # Only now: a request with an outcome is one whose change is on the topic.
             for each in decisions:
                 self._outcomes.tell(each.request)
-            # After the answer, which need not wait for it. Until the offsets commit, a replay comes by here again.
-            entries = [audited(each.request, one.body) for each, one in zip(decisions, incoming, strict=True)]
-            await asyncio.gather(
-                self._store.requests.settle(each.id for each in requests),
-                self._publish([entry for entry in entries if entry]),
-            )
+        # After the answer, which need not wait for it. Until the offsets commit, a replay comes by here again. Nothing
+        # is missing from the status topic any more, so an audit that is held up does not make it look old.
+        entries = [audited(each.request, one.body) for each, one in zip(decisions, incoming, strict=True)]
+        await asyncio.gather(
+            self._store.requests.settle(each.id for each in requests),
+            self._publish([entry for entry in entries if entry]),
+        )
 
     async def _admit(self, incoming: Sequence[Incoming[StatusChangeRequested]]) -> list[StoredRequest]:
         """Each as it is stored, now or before, after checking who made it; from here on its change is owed to the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,12 +21,14 @@ from laurel.runtime.record import Record
 from registry import bulk_rows
 from registry.announcer import Announcer
 from registry.bulk import LEASE, BulkChanges, BulkRunner
-from registry.bulk_rows import BulkBody, Tally
+from registry.bulk_rows import BulkBody
 from registry.bulk_store import BulkStore
 from registry.catalog import plan
 from registry.config import RegistrySettings
 from registry.handlers import Handlers
 from registry.outcomes import Outcomes
+from registry.requests import Requests
+from registry.rows import StoredRequest
 from registry.selection import Fate, Selection
 from registry.store import Store
 from support.waiting import eventually
@@ -229,16 +231,18 @@ async def test_outcomes_are_told_where_this_process_decides_and_looked_for_where
     monkeypatch.setattr(bulk_rows, "BATCH", 2)
     looked: list[str] = []
 
-    class Store(BulkStore):
-        async def tally(self, batch: str) -> Tally:
-            looked.append(batch)
-            return await super().tally(batch)
+    class Looked(Requests):
+        async def with_outcomes(self, ids: Iterable[str]) -> dict[str, StoredRequest]:
+            looked.extend(asked := list(ids))
+            return await super().with_outcomes(asked)
 
-    changes = BulkChanges(Store(parts.mongo), parts.clock)
+    outcomes = Outcomes(Looked(parts.mongo))
+    if here:
+        parts.outcomes = outcomes
+    changes = BulkChanges(BulkStore(parts.mongo), parts.clock)
     await changes.accept(await asked_for(parts, "one", Action.SUSPEND, Selection(achievement="welding")), CALLER)
-    outcomes = parts.outcomes if here else Outcomes(parts.store.requests)
     await BulkRunner(changes, parts.publish, outcomes, parts.clock).run_once()
-    assert len(looked) == (0 if here else 3)
+    assert len(looked) == (0 if here else 5)
     told = await changes.progress("one", CALLER)
     assert (told.changed, told.finished) == (5, True)
     assert not outcomes._expected, "nothing is kept of what was waited for"
