@@ -11,7 +11,7 @@ from issuer.dry_run import CompletionsForeseen, DryRun
 from issuer.intake import INTAKE_LIMIT, CompletionsIn, CompletionsTaken, Intake
 from laurel.contracts.errors import Code, Rejected
 from laurel.runtime import openapi, telemetry
-from laurel.runtime.web import answer_when_away, json_body
+from laurel.runtime.web import json_body
 
 PATH = "/completions"
 _ANSWERS: openapi.Responses = {
@@ -39,7 +39,7 @@ def routes(intake: Intake, dry_run: DryRun) -> APIRouter:
 
     @router.post(
         PATH, status_code=202, summary="Report one completion, or up to 500", responses=_ANSWERS,
-        dependencies=[Depends(key), Depends(answer_when_away)],
+        dependencies=[Depends(key)],
     )  # fmt: skip
     async def completions(
         request: Request,

@@ -72,7 +72,7 @@ def routes(issuing: Issuing, guard: Guard | None, health: Health) -> APIRouter:
 
     let_in = let_everybody_in if guard is None else guard.needing(Right.ISSUE, "credential.issue")
     secured = [] if guard is None else [Depends(BEARER)]
-    router = APIRouter(tags=["VC-API"], dependencies=[*secured, Depends(web.answer_when_away)])
+    router = APIRouter(tags=["VC-API"], dependencies=secured)
 
     @router.post(
         "/credentials/issue", status_code=201, summary="Sign a credential in a member's name (VC-API)",

@@ -9,7 +9,6 @@ from laurel.contracts.operations import Occasion
 from laurel.contracts.operators import Right
 from laurel.runtime import openapi
 from laurel.runtime.guard import BEARER, Admission, Guard
-from laurel.runtime.web import answer_when_away
 from notifier.domain import Delivery, DeliveryState, Missing, Outcome, Recipient, masked
 from notifier.store import Store
 
@@ -56,7 +55,7 @@ _REFUSALS = openapi.problems(
 
 def router(store: Store, guard: Guard) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["deliveries"], dependencies=[Depends(BEARER), Depends(answer_when_away)])
+    routes = APIRouter(tags=["deliveries"], dependencies=[Depends(BEARER)])
     reading = Annotated[Admission, Depends(guard.needing(Right.DELIVERIES, "deliveries.read"))]
 
     @routes.get("/deliveries", summary="What became of notifications", response_model_exclude_none=True,

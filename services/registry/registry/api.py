@@ -21,7 +21,7 @@ from registry.store import Store
 
 Model = TypeVar("Model", bound=Contract)
 
-GUARDED = [Depends(BEARER), Depends(web.answer_when_away)]
+GUARDED = [Depends(BEARER)]
 
 REFUSALS = openapi.problems(
     {

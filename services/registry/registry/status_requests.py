@@ -61,16 +61,15 @@ class StatusRequests:
 
     async def _accepted(self, request_id: str, body: StatusRequestBody, caller: Caller) -> StoredRequest:
         """The request as stored, after it was published; one that comes again keeps the time of its first coming."""
-        with telemetry.span_under("request status change", telemetry.current_carrier()):
-            offered, outgoing = _made(request_id, body, caller, self.clock())
-            held = await self.acceptor.accept(offered)
-            if held.accepted_at != offered.accepted_at:
-                offered, outgoing = _made(request_id, body, caller, held.accepted_at)
-            if held.digest != offered.digest or held.partner is not None or held.operator not in (None, caller.id):
-                raise Rejected(Code.REQUEST_ID_REUSED, "/requestId", "This requestId came before with other content, "
-                               "or from somebody else: use a new one.")  # fmt: skip
-            if not held.decided:
-                await self.publish([outgoing])
+        offered, outgoing = _made(request_id, body, caller, self.clock())
+        held = await self.acceptor.accept(offered)
+        if held.accepted_at != offered.accepted_at:
+            offered, outgoing = _made(request_id, body, caller, held.accepted_at)
+        if held.digest != offered.digest or held.partner is not None or held.operator not in (None, caller.id):
+            raise Rejected(Code.REQUEST_ID_REUSED, "/requestId", "This requestId came before with other content, or "
+                           "from somebody else: use a new one.")  # fmt: skip
+        if not held.decided:
+            await self.publish([outgoing])
         return held
 
 

@@ -85,6 +85,7 @@ def create_app(title: str, lifecycle: Lifecycle, *, body_limit: int = BODY_LIMIT
     app.state.lifecycle = lifecycle
     _add_operations(app, lifecycle)
     _add_error_handlers(app)
+    app.add_middleware(AnswerWhenAway)
     app.add_middleware(BodyLimit, limit=body_limit)
     openapi.complete(app)
     return app
@@ -188,6 +189,29 @@ class BodyLimit:
         await answer(scope, receive, send)
 
 
+class AnswerWhenAway:
+    """Answers 503 where the database or the broker is away, unless an answer has begun."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:
+            if scope["type"] != "http" or begun or not is_transient(error):
+                raise
+            answer = problem(503, Code.NOT_READY, "The database or the broker does not answer: try again.")
+            await answer(scope, receive, send)
+
+
 class Shedding:
     """Takes in at most `limit` requests at once for `paths`, and answers 429 to more, before their bodies are read."""
 
@@ -213,16 +237,6 @@ class Shedding:
             return await self._app(scope, receive, send)
         finally:
             self._in_hand -= 1
-
-
-async def answer_when_away() -> AsyncIterator[None]:
-    """A dependency that turns a database or broker that is away into 503."""
-    try:
-        yield
-    except Exception as error:
-        if is_transient(error):
-            raise Rejected(Code.NOT_READY, "", "The database or the broker does not answer: try again.") from error
-        raise
 
 
 def bearer_of(request: Request) -> str:

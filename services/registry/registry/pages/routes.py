@@ -8,7 +8,7 @@ from importlib.resources import files
 from urllib.parse import urlsplit
 
 import orjson
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -45,7 +45,7 @@ class PublicRecord:
 
     def router(self) -> APIRouter:
         """The routes. The last one takes what no other has taken, so this router is included last."""
-        router = APIRouter(tags=["public record"], dependencies=[Depends(web.answer_when_away)])
+        router = APIRouter(tags=["public record"])
         documents = (*CREDENTIAL_JSON, HTML)
         for path, endpoint, summary, media in (
             ("/", self.home, "What this registry is", (HTML,)),
