@@ -15,9 +15,9 @@ from laurel.contracts.status import StatusHeartbeat
 from laurel.contracts.topics import STATUS_CHANGES, Message, message
 from laurel.runtime import telemetry
 from laurel.runtime.clock import Clock
-from laurel.runtime.faults import is_transient
+from laurel.runtime.faults import Poison, is_transient
 from laurel.runtime.record import Record
-from registry.domain import SOURCE, status_changed
+from registry.domain import SOURCE, application, status_changed
 from registry.rows import StoredCredential
 from registry.store import Store
 
@@ -35,13 +35,15 @@ class Announcer:
         self._publish = publish
         self._clock = clock
         self._owed: dict[tuple[str, int], datetime] = {}
+        self._broken_off: list[datetime] = []
 
     @contextmanager
     def owing(self, records: Sequence[Record]) -> Iterator[None]:
         """Around handling records whose changes are published: from here on, something may be missing.
 
-        After a transient failure it stays so, since the failure policy will try the same records again. A record
-        that is given up on is a dead letter and no longer owed; handlers raise `Poison` with nothing unpublished.
+        After a transient failure it stays so, since the failure policy will try the same records again. Handlers raise
+        `Poison` with nothing unpublished. Any other failure may have come between storing a change and publishing it,
+        and the record may become a dead letter: until `announce_unfinished` has published what is stored, it stays so.
         """
         partitions = {(record.topic, record.partition) for record in records}
         for each in partitions:
@@ -49,8 +51,11 @@ class Announcer:
         try:
             yield
         except Exception as error:
-            if not is_transient(error):
-                self._settle(partitions)
+            if is_transient(error):
+                raise
+            if not isinstance(error, Poison):
+                self._broken_off.append(min(self._owed[each] for each in partitions))
+            self._settle(partitions)
             raise
         self._settle(partitions)
 
@@ -60,7 +65,13 @@ class Announcer:
 
     def complete_until(self) -> datetime:
         """The moment up to which nothing that this process stored is missing from the topic."""
-        return min(self._owed.values(), default=self._clock())
+        return min((*self._owed.values(), *self._broken_off), default=self._clock())
+
+    async def finish(self) -> None:
+        """Publish what handlers that failed unexpectedly may have stored and not published, if any did."""
+        if broken_off := len(self._broken_off):
+            await self.announce_unfinished()
+            del self._broken_off[:broken_off]
 
     async def announce(self, credentials: Sequence[tuple[StoredCredential, Trace]]) -> None:
         """Publish the status of each, in this order, so that the topic ends with what is stored.
@@ -73,6 +84,18 @@ class Announcer:
         while risen := await self._store.risen(versions):
             await self._publish([replace(status_changed(each), trace=telemetry.current_carrier()) for each in risen])
             versions = {each.id: each.version for each in risen}
+
+    async def announce_unfinished(self) -> None:
+        """Publish what a crash or a failure left stored and perhaps unpublished, before the topic is vouched for."""
+        owed = await self._store.requests.accepted(await self._store.requests.owed())
+        found = await self._store.credentials(each.credential for each in owed.values())
+        changed = {
+            each.credential: found[each.credential]
+            for each in owed.values()
+            if each.credential in found and application(found[each.credential].history, each.id) is not None
+        }
+        # They stay owed: an instance that has them in hand may not have stored its changes yet.
+        await self.announce([(each, {}) for each in changed.values()])
 
     async def announce_histories(self) -> None:
         """Publish again, once, what earlier versions published without its history, which the log has to have."""
@@ -95,14 +118,19 @@ class Heartbeat:
 
     `at` is never later than the start of the oldest batch whose changes are not confirmed by the brokers yet. A
     batch that is stuck, whether it hangs or is held after a transient failure, therefore holds `at` back, and a
-    heartbeat that would say nothing new is not sent: readers see the topic grow old.
+    heartbeat that would say nothing new is not sent: readers see the topic grow old. So they do when this process has
+    stopped handling records, or does not get on with them.
 
     An instance vouches for what it has handled itself. Several instances vouch side by side, so a reader learns
     of one that hangs only when the group has taken its partitions away.
     """
 
-    def __init__(self, announcer: Announcer, publish: Publish, clock: Clock, seconds: float) -> None:
+    def __init__(
+        self, announcer: Announcer, publish: Publish, clock: Clock, seconds: float,
+        not_live: Callable[[], Mapping[str, str]],
+    ) -> None:  # fmt: skip
         self._announcer = announcer
+        self._not_live = not_live
         self._publish = publish
         self._clock = clock
         self._seconds = seconds
@@ -121,6 +149,9 @@ class Heartbeat:
 
     async def run_once(self) -> bool:
         """Send one heartbeat to every partition, unless there is nothing new to say; tells whether it was sent."""
+        if self._not_live():
+            return False
+        await self._announcer.finish()
         at = self._announcer.complete_until()
         if self._last is not None and at <= self._last:
             return False

@@ -45,7 +45,7 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
     handlers = Handlers(store, announcer, kafka.publish, outcomes, addresses, clock)
     catalog = CatalogPublisher(store, kafka.publish, addresses, clock)
     bulk_changes = BulkChanges(bulk_store, clock)
-    heartbeat = Heartbeat(announcer, kafka.publish, clock, settings.heartbeat_seconds)
+    heartbeat = Heartbeat(announcer, kafka.publish, clock, settings.heartbeat_seconds, health.not_live)
     kafka.subscribe(CREDENTIALS, handlers.register)
     kafka.subscribe(STATUS_REQUESTS, handlers.change_status)
     kafka.subscribe(STATUS_LISTS, handlers.keep_list, max_records=50)
@@ -60,7 +60,7 @@ def build(settings: RegistrySettings, *, clock: Clock = utc_now, backoff: Backof
 
     async def unpublished() -> None:
         await catalog.publish_pending()
-        await handlers.announce_unfinished()
+        await announcer.announce_unfinished()
         await announcer.announce_histories()
 
     lifecycle = Lifecycle(SERVICE, health)

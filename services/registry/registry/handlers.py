@@ -271,18 +271,6 @@ class Handlers:
         _tell(changed, refused)
         return decisions
 
-    async def announce_unfinished(self) -> None:
-        """Publish what a crash left stored and perhaps unpublished, before anything vouches for the topic."""
-        owed = await self._store.requests.accepted(await self._store.requests.owed())
-        found = await self._store.credentials(each.credential for each in owed.values())
-        changed = {
-            each.credential: found[each.credential]
-            for each in owed.values()
-            if each.credential in found and application(found[each.credential].history, each.id) is not None
-        }
-        # They stay owed: an instance that has them in hand may not have stored its changes yet.
-        await self._announcer.announce([(each, {}) for each in changed.values()])
-
     # --- status-lists.v1 ---
 
     async def keep_list(self, records: Sequence[Record]) -> None:

@@ -12,6 +12,7 @@ from laurel.contracts.errors import Code
 from laurel.contracts.status import Action, StatusChanged, StatusHeartbeat
 from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, Message
 from laurel.runtime.faults import Poison, Transient
+from laurel.runtime.health import Health
 from laurel.runtime.record import Record
 from registry.announcer import Announcer, Heartbeat
 from registry.catalog import Kind, plan
@@ -218,7 +219,7 @@ async def test_a_heartbeat_waits_for_what_is_stored_and_not_published(store: Sto
         beats.extend(StatusHeartbeat.model_validate_json(each.event.data) for each in messages)
 
     announcer = Announcer(store, publish, lambda: now)
-    heartbeat = Heartbeat(announcer, publish, lambda: now, 0.01)
+    heartbeat = Heartbeat(announcer, publish, lambda: now, 0.01, Health().not_live)
     assert await heartbeat.run_once()
     assert [each.partition for each in beats] == list(range(6))
     assert not await heartbeat.run_once()  # nothing new to say
@@ -244,6 +245,50 @@ async def test_a_heartbeat_waits_for_what_is_stored_and_not_published(store: Sto
     assert beats[-1].at == now
 
 
+async def test_nothing_is_vouched_for_while_a_change_is_stored_that_an_unexpected_failure_left_unpublished(
+    world: World, store: Store
+) -> None:
+    now, away, published = EPOCH, True, list[str]()
+
+    async def publish(messages: Sequence[Message]) -> None:
+        if away and any(each.event.type == "status.changed" for each in messages):
+            raise Transient("the broker is away")
+        published.extend(each.event.type for each in messages)
+
+    issuer, token = Issuer(world), "k" * 22
+    before, request = filed(issuer, token), accepted(issuer, token)
+    announcer = Announcer(store, publish, lambda: now)
+    heartbeat = Heartbeat(announcer, publish, lambda: now, 0.01, Health().not_live)
+    await store.register([before])
+    await store.requests.accept([request])
+    await store.requests.owe([request.id])
+    await store.advance([(before, changed_by(before, request, Action.REVOKE))])
+    with pytest.raises(ValueError, match="ours"), announcer.owing([record(1, STATUS_REQUESTS.name)]):
+        raise ValueError("a mistake of ours")
+    now += timedelta(seconds=60)
+    with announcer.owing([record(1, STATUS_REQUESTS.name)]):
+        pass  # the next record, after the one before has become a dead letter
+    with pytest.raises(Transient):
+        await heartbeat.run_once()
+    assert announcer.complete_until() == EPOCH
+    away = False
+    assert await heartbeat.run_once()
+    assert published == ["status.changed", *["status.heartbeat"] * 6]
+    assert announcer.complete_until() == now
+
+
+async def test_a_registry_that_has_stopped_vouches_for_nothing(store: Store) -> None:
+    health, beats = Health(), list[Message]()
+
+    async def publish(messages: Sequence[Message]) -> None:
+        beats.extend(messages)
+
+    heartbeat = Heartbeat(Announcer(store, publish, lambda: EPOCH), publish, lambda: EPOCH, 0.01, health.not_live)
+    health.fail("five records in a row failed unexpectedly")
+    assert not await heartbeat.run_once()
+    assert not beats
+
+
 async def test_the_heartbeat_outlives_a_broker_that_is_away(store: Store) -> None:
     moments = iter(EPOCH + timedelta(seconds=number) for number in range(1000))
     tries = 0
@@ -260,4 +305,4 @@ async def test_the_heartbeat_outlives_a_broker_that_is_away(store: Store) -> Non
 
     announcer = Announcer(store, publish, clock)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="ours"):
-        await asyncio.wait_for(Heartbeat(announcer, publish, clock, 0.001).run(), 10)  # type: ignore[arg-type]
+        await asyncio.wait_for(Heartbeat(announcer, publish, clock, 0.001, Health().not_live).run(), 10)  # type: ignore[arg-type]
