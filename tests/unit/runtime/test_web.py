@@ -9,13 +9,15 @@ import httpx
 import pytest
 from fastapi import Body, FastAPI, Query, Request
 from pydantic import BaseModel
+from starlette.types import Message, Receive, Scope, Send
 from structlog.typing import EventDict
 
 from laurel.contracts.completions import Learner
 from laurel.contracts.errors import Code, Rejected
+from laurel.runtime.faults import Transient
 from laurel.runtime.health import Health
 from laurel.runtime.lifecycle import Lifecycle
-from laurel.runtime.web import BODY_LIMIT, PROBLEM, bearer_of, create_app, json_body, problem
+from laurel.runtime.web import BODY_LIMIT, PROBLEM, AnswerWhenAway, bearer_of, create_app, json_body, problem
 from support.waiting import eventually
 
 LIMIT = 1000
@@ -133,6 +135,36 @@ async def test_a_refusal_has_the_status_of_its_code(client: httpx.AsyncClient, c
     answer = await client.get(f"/rejected/{code.value}")
     assert told(answer, status, code, "/a") == "Mend /a."
     assert answer.headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
+
+
+async def test_a_database_or_a_broker_that_is_away_is_a_503(app: FastAPI, client: httpx.AsyncClient) -> None:
+    @app.get("/away")
+    async def away() -> None:
+        raise Transient("connection refused by db-1")
+
+    answer = await client.get("/away")
+    assert (answer.status_code, answer.headers["content-type"], answer.json()["code"]) == (
+        503, PROBLEM, Code.NOT_READY.value
+    )  # fmt: skip
+    assert "db-1" not in answer.text
+
+
+async def test_an_answer_that_has_begun_is_not_followed_by_another() -> None:
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise Transient("the database went away")
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with pytest.raises(Transient):
+        await AnswerWhenAway(app)({"type": "http"}, receive, send)
+    assert [each["type"] for each in sent] == ["http.response.start"]
 
 
 async def test_what_nobody_foresaw_is_a_500_that_tells_nothing_but_where_to_look(
