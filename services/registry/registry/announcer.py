@@ -43,7 +43,7 @@ class Announcer:
 
         After a transient failure it stays so, since the failure policy will try the same records again. Handlers raise
         `Poison` with nothing unpublished. Any other failure may have come between storing a change and publishing it,
-        and the record may become a dead letter: until `announce_unfinished` has published what is stored, it stays so.
+        and the record may become a dead letter: until `announce_broken_off` has published what is stored, it stays so.
         """
         partitions = {(record.topic, record.partition) for record in records}
         for each in partitions:
@@ -67,8 +67,11 @@ class Announcer:
         """The moment up to which nothing that this process stored is missing from the topic."""
         return min((*self._owed.values(), *self._broken_off), default=self._clock())
 
-    async def finish(self) -> None:
-        """Publish what handlers that failed unexpectedly may have stored and not published, if any did."""
+    async def announce_broken_off(self) -> None:
+        """Publish the changes that handlers which failed unexpectedly may have stored and not published, if any did.
+
+        Not the registrations among what they stored: a credential that verifiers have not heard of is never valid.
+        """
         if broken_off := len(self._broken_off):
             await self.announce_unfinished()
             del self._broken_off[:broken_off]
@@ -151,7 +154,7 @@ class Heartbeat:
         """Send one heartbeat to every partition, unless there is nothing new to say; tells whether it was sent."""
         if self._not_live():
             return False
-        await self._announcer.finish()
+        await self._announcer.announce_broken_off()
         at = self._announcer.complete_until()
         if self._last is not None and at <= self._last:
             return False

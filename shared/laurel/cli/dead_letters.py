@@ -103,8 +103,9 @@ def replay(
     """Send the original records again, byte for byte, to the topics they came from: those named, or all that a filter
     takes.
 
-    A record that has come again since is not sent, so replaying twice does nothing the second time. Nor is one of a
-    compacted topic when a newer one with its key has come, because it would stand in the newer one's place.
+    A record that has come again since is not sent, so replaying twice does nothing the second time, as long as the
+    topic keeps what was sent, and if nobody else replays at the same moment. Nor is one of a compacted topic sent when
+    a newer one with its key has come, because it would stand in the newer one's place.
 
     \b
     Example:
