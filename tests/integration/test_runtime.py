@@ -16,8 +16,9 @@ from aiokafka.record import default_records
 from laurel.cli.letters import Letter, Outcome, read_letters, replay_letters
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import CATALOG, COMPLETIONS, DEAD_LETTERS
+from laurel.runtime.backoff import Backoff
 from laurel.runtime.catalog import CatalogView
-from laurel.runtime.failures import Backoff, FailurePolicy
+from laurel.runtime.failures import FailurePolicy
 from laurel.runtime.faults import Poison, Transient
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, bus, provision, resend, scan, tools

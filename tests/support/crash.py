@@ -23,8 +23,9 @@ from fastapi import APIRouter, FastAPI
 
 from laurel.contracts.envelope import encode
 from laurel.contracts.topics import Message, Topic
+from laurel.runtime.backoff import Backoff
 from laurel.runtime.catalog import CatalogView
-from laurel.runtime.failures import Backoff, FailurePolicy, Handler
+from laurel.runtime.failures import FailurePolicy, Handler
 from laurel.runtime.kafka import Kafka
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.mongo import Mongo

@@ -25,6 +25,7 @@ from laurel.contracts.envelope import derived_id
 from laurel.contracts.status import Purpose, State, StatusChanged, StatusListSigned, list_id
 from laurel.contracts.topics import STATUS_LISTS, Message, message
 from laurel.credentials.status_list import Bitstring, decode, encode, status_list_credential
+from laurel.runtime.backoff import Retries
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import Poison, Transient, is_transient
@@ -36,7 +37,6 @@ log = structlog.get_logger(__name__)
 _BITS = {Purpose.REVOCATION: State.REVOKED, Purpose.SUSPENSION: State.SUSPENDED}
 _LOOK_SECONDS = 5.0
 _LEFT_BEHIND = timedelta(seconds=10)
-_RETRY_SECONDS = 1.0
 
 
 class StatusChangeHandler:
@@ -111,6 +111,7 @@ class StatusListPublisher:
         self._due: dict[str, float] = {}
         self._published: dict[str, float] = {}
         self._overtaken: set[str] = set()
+        self._retries: dict[str, Retries] = {}
         self._wake = asyncio.Event()
         self._next_look = 0.0
         self._next_renewal = 0.0
@@ -141,9 +142,12 @@ class StatusListPublisher:
             # First, so that a change that comes meanwhile makes the family due again.
             del self._due[name]
             self._published[name] = _now()
-            if not await self._attempt(name, self._publish(name)):
+            if await self._attempt(name, self._publish(name)):
+                self._retries.pop(name, None)
+            else:
                 # Its bits are stored, and until they are published nobody is told anything wrong, only late.
-                self._due[name] = _now() + _RETRY_SECONDS
+                retries = self._retries.setdefault(name, Retries("status lists"))
+                self._due[name] = _now() + retries.after_failure()
         LISTS_WAITING.set(len(self._due))
 
     async def _attempt(self, family: str, work: Awaitable[None]) -> bool:

@@ -23,9 +23,9 @@ from prometheus_client import Counter, Gauge
 
 from laurel.contracts.topics import Message
 from laurel.runtime import telemetry
+from laurel.runtime.backoff import Retries
 from laurel.runtime.catalog import CatalogView
 from laurel.runtime.clock import Clock
-from laurel.runtime.failures import Backoff
 from laurel.runtime.faults import is_transient
 from notifier import domain, letter
 from notifier.claims import Claim, Claimed, Claims, perhaps_sent
@@ -81,17 +81,17 @@ class Worker:
         await asyncio.Event().wait()  # a loop that ends has failed, and this one was asked to
 
     async def _work(self) -> None:
-        backoff, failures = Backoff(first=0.1), 0
+        retries = Retries("delivery", draw=self._draw)
         while not self._stopping:
             self._woken.clear()
             try:
-                pause, failures = await self.run_once(), 0
+                pause = await self.run_once()
+                retries.succeeded()
             except Exception as error:
                 if not is_transient(error):
                     raise
-                failures += 1
-                pause = backoff.wait(failures, self._draw)
-                log.warning("delivery waits", failures=failures, error=type(error).__name__)
+                pause = retries.after_failure()
+                log.warning("delivery waits", failures=retries.failures, error=type(error).__name__)
             await _within(pause, self._woken)
         await self._let_go(await self._store.claims())
 
@@ -241,15 +241,14 @@ class Worker:
 
     async def _persist(self, write: Callable[[], Awaitable[bool]]) -> bool:
         """Hold on to a database that is away while the lease lasts: a sent mail that is not recorded goes out twice."""
-        give_up_at, failures = self._clock() + self._lease / 2, 0
+        give_up_at, retries = self._clock() + self._lease / 2, Retries("delivery record", draw=self._draw)
         while True:
             try:
                 return await write()
             except Exception as error:
                 if not is_transient(error) or self._clock() > give_up_at:
                     raise
-                failures += 1
-                await asyncio.sleep(Backoff().wait(failures, self._draw))
+                await asyncio.sleep(retries.after_failure())
 
     async def _report(self, claim: Claim, traces: Mapping[str, Mapping[str, str]]) -> None:
         """Publish what the stored rows say of their last attempts; until that is done, the claim stands."""

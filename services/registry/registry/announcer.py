@@ -14,6 +14,7 @@ from laurel.contracts.envelope import derived_id
 from laurel.contracts.status import StatusHeartbeat
 from laurel.contracts.topics import STATUS_CHANGES, Message, message
 from laurel.runtime import telemetry
+from laurel.runtime.backoff import Retries
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import Poison, is_transient
 from laurel.runtime.record import Record
@@ -141,14 +142,18 @@ class Heartbeat:
 
     async def run(self) -> None:
         """Send heartbeats until cancelled; a broker that is away is not an end."""
+        retries = Retries("heartbeat")
         while True:
+            pause = self._seconds
             try:
                 await self.run_once()
+                retries.succeeded()
             except Exception as error:
                 if not is_transient(error):
                     raise
+                pause = max(pause, retries.after_failure())
                 log.warning("heartbeat not sent", error=f"{type(error).__name__}: {error}"[:300])
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(pause)
 
     async def run_once(self) -> bool:
         """Send one heartbeat to every partition, unless there is nothing new to say; tells whether it was sent."""

@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.topics import AUDIT, CREDENTIALS, STATUS_LISTS, STATUS_REQUESTS
 from laurel.runtime import web
+from laurel.runtime.backoff import Backoff
 from laurel.runtime.clock import Clock, utc_now
-from laurel.runtime.failures import Backoff
 from laurel.runtime.guard import Guard, key_hashes
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, until_answered

@@ -21,6 +21,7 @@ from laurel.contracts.errors import Code, Rejected
 from laurel.contracts.operators import Caller
 from laurel.contracts.status import Action
 from laurel.runtime import telemetry
+from laurel.runtime.backoff import Retries
 from laurel.runtime.clock import Clock
 from laurel.runtime.faults import is_transient
 from registry.announcer import Publish
@@ -142,16 +143,20 @@ class BulkRunner:
 
     async def run(self) -> None:
         """Carry out what there is and what comes, until cancelled; a database or broker that is away is no end."""
+        retries = Retries("bulk")
         while True:
+            pause = _LOOK_SECONDS
             try:
                 await self.run_once()
+                retries.succeeded()
             except Exception as error:
                 if not is_transient(error):
                     raise
+                pause = retries.after_failure()
                 log.warning("bulk status change waits", error=f"{type(error).__name__}: {error}"[:300])
             self._changes.accepted.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
+                async with asyncio.timeout(pause):
                     await self._changes.accepted.wait()
 
     async def run_once(self) -> None:

@@ -12,6 +12,7 @@ from prometheus_client import Counter
 from laurel.contracts.operations import VerificationCompleted
 from laurel.contracts.topics import VERIFICATIONS, Message, message
 from laurel.runtime import telemetry
+from laurel.runtime.backoff import Retries
 from laurel.runtime.faults import is_transient
 from laurel.runtime.kafka import Kafka
 
@@ -31,6 +32,7 @@ class Announcer:
         self._kafka = kafka
         self._new_id = new_id
         self._queue: asyncio.Queue[Message] = asyncio.Queue(_QUEUE)
+        self._retries = Retries("verifications")
 
     def announce(self, body: VerificationCompleted) -> None:
         """Queue it; never waits."""
@@ -54,7 +56,9 @@ class Announcer:
                 raise
             DROPPED.inc(len(batch))
             log.warning("verifications dropped", count=len(batch), error=str(error)[:200])
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(self._retries.after_failure())
+        else:
+            self._retries.succeeded()
 
     async def run(self) -> None:
         """Send until cancelled."""

@@ -12,11 +12,11 @@ import asyncio
 import random
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from laurel.contracts.errors import Code
+from laurel.runtime.backoff import Backoff
 from laurel.runtime.faults import Poison, is_transient
 from laurel.runtime.health import Health
 from laurel.runtime.metrics import DEAD_LETTERED, HELD, RETRIES, WAITS
@@ -26,20 +26,6 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[Sequence[Record]], Awaitable[None]]
 DeadLetters = Callable[[Record, Code, str, str, int], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """Capped exponential waiting with jitter, in seconds: at least half of each wait, the rest drawn, so that services
-    which failed together do not come back together."""
-
-    first: float = 0.05
-    cap: float = 5.0
-
-    def wait(self, attempt: int, draw: Callable[[], float]) -> float:
-        """How long to wait after the `attempt`-th failure (1 is the first); `draw` gives numbers in [0, 1)."""
-        ceiling: float = min(self.cap, self.first * 2.0 ** min(attempt - 1, 30))
-        return ceiling / 2 + ceiling / 2 * draw()
 
 
 class FailurePolicy:
@@ -60,12 +46,12 @@ class FailurePolicy:
         self._health = health
         self._backoff = backoff or Backoff()
         self._draw = draw
-        self._unexpected_in_a_row = 0
+        self._failed_in_a_row: set[tuple[str, int, int]] = set()
 
     async def run(self, handler: Handler, records: Sequence[Record]) -> None:
         """Handle a batch. Returns when every record is handled or dead-lettered; raises to have them redelivered."""
         try:
-            await self._hold(handler, records)
+            await self._hold(lambda: handler(records))
         except Exception as error:
             if is_transient(error):
                 raise
@@ -73,15 +59,15 @@ class FailurePolicy:
             for record in records:
                 await self._isolated(handler, record)
         else:
-            self._unexpected_in_a_row = 0
+            self._failed_in_a_row.clear()
 
-    async def _hold(self, handler: Handler, records: Sequence[Record]) -> None:
+    async def _hold(self, work: Callable[[], Awaitable[None]]) -> None:
         """Retry while something else is away, for as long as the partition can be held."""
         give_up_at = asyncio.get_running_loop().time() + self.hold_seconds
         attempt, held = 0, HELD.labels(self._service, self._subscription)
         while True:
             try:
-                await handler(records)
+                await work()
             except Exception as error:
                 if not is_transient(error):
                     held.set(0)
@@ -106,7 +92,7 @@ class FailurePolicy:
     async def _isolated(self, handler: Handler, record: Record) -> None:
         for attempt in range(1, self.tries + 1):
             try:
-                await self._hold(handler, [record])
+                await self._hold(lambda: handler([record]))
             except Poison as error:
                 return await self._bury(record, error.code, str(error), "", attempt)
             except Exception as error:
@@ -119,15 +105,16 @@ class FailurePolicy:
                 if attempt < self.tries:
                     await self._wait("unexpected", attempt)
             else:
-                self._unexpected_in_a_row = 0
+                self._failed_in_a_row.clear()
                 return None
-        self._unexpected_in_a_row += 1
-        if self._unexpected_in_a_row >= self.in_a_row:
+        # By its place, since what comes again after a failure of the broker is no other record.
+        self._failed_in_a_row.add((record.topic, record.partition, record.offset))
+        if len(self._failed_in_a_row) >= self.in_a_row:
             await self._stop(record)
         return await self._bury(record, Code.UNEXPECTED_FAILURE, reason, trace, self.tries)
 
     async def _bury(self, record: Record, code: Code, reason: str, trace: str, attempts: int) -> None:
-        await self._dead_letters(record, code, reason[:2000], trace[-20000:], attempts)
+        await self._hold(lambda: self._dead_letters(record, code, reason[:2000], trace[-20000:], attempts))
         DEAD_LETTERED.labels(self._service, self._subscription, code.value).inc()
         log.error("dead-lettered", subscription=self._subscription, code=code.value, reason=reason[:300],
                   topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from socket import gaierror
+from ssl import SSLError
+
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -43,4 +46,7 @@ def is_transient(error: BaseException) -> bool:
     """Whether the failure lies with a broker, a database or a network that may come back."""
     if isinstance(error, MessageSizeTooLargeError):
         return False  # aiokafka counts it among the broker's; no waiting makes a message smaller
-    return isinstance(error, (Transient, KafkaError, OSError, TimeoutError)) or mongo.is_away(error)
+    # Python has classes of their own for what the file system and other processes refuse, where waiting mends nothing;
+    # a network that is down and descriptors that are used up are of the class itself.
+    network = type(error) is OSError or isinstance(error, (ConnectionError, TimeoutError, gaierror, SSLError))
+    return network or isinstance(error, (Transient, KafkaError)) or mongo.is_away(error)

@@ -12,6 +12,10 @@ WAITS = Histogram(
     "laurel_retry_wait_seconds", "Waits before handling was tried again.", ["service", "subscription", "kind"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )  # fmt: skip
+LOOP_WAITS = Histogram(
+    "laurel_loop_wait_seconds", "Waits of a background loop after a failure, before it tried again.", ["loop"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)  # fmt: skip
 HELD = Gauge(
     "laurel_held_attempts", "Failed attempts so far at the batch that is held now, 0 while records flow.",
     ["service", "subscription"],

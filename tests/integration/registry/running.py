@@ -13,7 +13,7 @@ from laurel.contracts.base import Contract
 from laurel.contracts.operations import DeadLetter
 from laurel.contracts.status import Action
 from laurel.contracts.topics import DEAD_LETTERS, Message, Topic
-from laurel.runtime.failures import Backoff
+from laurel.runtime.backoff import Backoff
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.record import Record, read_event
 from registry.app import build

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from jinja2 import TemplateNotFound
 from prometheus_client import REGISTRY
 from pymongo.errors import (
     AutoReconnect,
@@ -23,7 +25,8 @@ from pymongo.errors import (
 )
 
 from laurel.contracts.errors import Code
-from laurel.runtime.failures import Backoff, FailurePolicy
+from laurel.runtime.backoff import Backoff
+from laurel.runtime.failures import FailurePolicy
 from laurel.runtime.faults import Poison, Transient, is_transient
 from laurel.runtime.health import Health
 from laurel.runtime.mongo import duplicates_only
@@ -40,7 +43,9 @@ def bulk(*codes: int, concern: int | None = None) -> BulkWriteError:
 
 
 AWAY = [
-    Transient("away"), KafkaConnectionError(), ConnectionRefusedError(), TimeoutError(), AutoReconnect("away"),
+    Transient("away"), KafkaConnectionError(), ConnectionRefusedError(), TimeoutError(), socket.gaierror(-3, "again"),
+    OSError(errno.EHOSTUNREACH, "no route"), OSError("Multiple exceptions: of connecting"), ssl.SSLError("reset"),
+    AutoReconnect("away"),
     NetworkTimeout("away"), ExecutionTimeout("slow"), WTimeoutError("slow"), WriteConcernError("too few", 91),
     OperationFailure("stepping down", 189), bulk(10107), bulk(11602, 11000), bulk(concern=64), bulk(11000, concern=91),
 ]  # fmt: skip
@@ -60,9 +65,14 @@ class Rig:
     letters: list[Letter] = field(default_factory=list)
     batches: list[list[int]] = field(default_factory=list)
     handled: list[int] = field(default_factory=list)
+    away_for: int = 0
+    """How many more times the dead letters cannot be written."""
 
     def policy(self, backoff: Backoff | None = None) -> FailurePolicy:
         async def bury(record: Record, code: Code, reason: str, trace: str, attempts: int) -> None:
+            if self.away_for:
+                self.away_for -= 1
+                raise KafkaConnectionError()
             self.letters.append((record.offset, code, reason, trace, attempts))
 
         waits = backoff or Backoff(first=0, cap=0)
@@ -194,9 +204,9 @@ async def test_several_in_a_row_stop_the_service_before_the_dead_letters_fill(ri
 
 async def test_failures_count_across_batches(rig: Rig) -> None:
     policy, handler = rig.policy(), rig.handler(lambda *_: ValueError("a bad deployment"))
-    for _ in range(4):
-        await policy.run(handler, records(1))
-    await stops(rig, policy.run(handler, records(1)))
+    for record in records(4):
+        await policy.run(handler, [record])
+    await stops(rig, policy.run(handler, records(5)[4:]))
     assert len(rig.letters) == 4
 
 
@@ -208,6 +218,31 @@ async def test_a_record_that_is_handled_breaks_the_row(rig: Rig) -> None:
     await policy.run(rig.handler(lambda *_: None), records(1))
     await policy.run(rig.handler(lambda *_: ValueError("bad")), records(4))
     assert rig.health.not_live() == {}, "a batch that was handled breaks it too"
+
+
+@pytest.mark.parametrize("failure", [ValueError("bad"), Poison(Code.UNREADABLE_RECORD, "no")], ids=["bad", "poison"])
+async def test_a_dead_letter_that_cannot_be_written_is_held_and_the_record_not_tried_again(
+    rig: Rig, failure: Exception
+) -> None:
+    policy = rig.policy()
+    rig.away_for = 20
+    await policy.run(rig.handler(lambda *_: failure), records(1))
+    assert len(rig.letters) == 1
+    assert len(rig.batches) == 1 + rig.letters[0][4], "as often as it says"
+    assert rig.health.not_live() == {}
+
+
+async def test_one_record_that_is_delivered_again_and_again_is_one_failure(rig: Rig) -> None:
+    policy, handler = rig.policy(), rig.handler(lambda *_: ValueError("bad"))
+    policy.hold_seconds = -1
+    for _ in range(20):
+        rig.away_for = 1
+        with pytest.raises(KafkaConnectionError):
+            async with asyncio.timeout(10):  # a service that has stopped stays where it is
+                await policy.run(handler, records(1))
+    assert rig.health.not_live() == {}, "the broker is away, and that is no bad deployment"
+    await policy.run(handler, records(1))
+    assert len(rig.letters) == 1
 
 
 async def test_poison_does_not_count_as_unexpected(rig: Rig) -> None:
@@ -241,21 +276,6 @@ async def test_it_waits_between_tries(rig: Rig, monkeypatch: pytest.MonkeyPatch)
     assert waited == [0.75, 1.5, 3.0, 4.5], "none after the last"
 
 
-@settings(deadline=None)
-@given(
-    st.floats(0.001, 10), st.floats(0.001, 100), st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.data()
-)
-def test_a_wait_is_between_half_its_ceiling_and_its_ceiling(
-    first: float, cap: float, attempt: int, drawn: float, data: st.DataObject
-) -> None:
-    backoff = Backoff(first, cap)
-    wait = backoff.wait(attempt, lambda: drawn)
-    ceiling = min(cap, first * 2 ** min(attempt - 1, 30))
-    assert ceiling / 2 <= wait <= ceiling <= cap
-    assert backoff.wait(attempt + 1, lambda: drawn) >= wait
-    assert backoff.wait(attempt, lambda: data.draw(st.floats(drawn, 1))) >= wait
-
-
 @pytest.mark.parametrize("failure", AWAY, ids=lambda each: type(each).__name__)
 def test_what_may_come_back_is_transient(failure: Exception) -> None:
     assert is_transient(failure)
@@ -264,6 +284,7 @@ def test_what_may_come_back_is_transient(failure: Exception) -> None:
 @pytest.mark.parametrize(
     "failure",
     [ValueError(), KeyError(), Poison(Code.UNREADABLE_RECORD, ""), DuplicateKeyError("x", 11000), AssertionError(),
+     FileNotFoundError("a template"), PermissionError("a key"), TemplateNotFound("issued.txt"),
      OperationFailure("not allowed", 13), bulk(11000), bulk(10107, 121), bulk()],
     ids=lambda each: type(each).__name__,
 )  # fmt: skip

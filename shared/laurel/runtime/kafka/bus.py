@@ -20,8 +20,9 @@ from laurel.contracts.envelope import encode
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import TOPICS, Message, Topic
 from laurel.runtime import telemetry
+from laurel.runtime.backoff import Backoff
 from laurel.runtime.clock import Clock, utc_now
-from laurel.runtime.failures import Backoff, FailurePolicy, Handler
+from laurel.runtime.failures import FailurePolicy, Handler
 from laurel.runtime.health import Health
 from laurel.runtime.kafka.connecting import broker_security, telling_refusals
 from laurel.runtime.kafka.consumer import Consumer

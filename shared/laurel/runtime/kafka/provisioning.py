@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
 from laurel.contracts.topics import TOPICS, Topic
-from laurel.runtime.failures import Backoff
+from laurel.runtime.backoff import Retries
 from laurel.runtime.faults import Transient, is_transient
 from laurel.runtime.health import Health
 from laurel.runtime.kafka.connecting import LoginRefused, client_options, telling_refusals
@@ -78,19 +77,19 @@ def _new_topic(topic: Topic, replication: int) -> NewTopic:
 
 async def until_answered(what: str, attempt: Callable[[], Any], health: Health) -> None:
     """Wait for a broker or database that is away, visibly: in the log and in readiness."""
-    backoff, tries = Backoff(first=0.1, cap=5.0), 0
+    retries = Retries("start")
     while True:
         try:
             await attempt()
         except Exception as error:
             if not is_transient(error):
                 raise
-            tries += 1
             told = f"{what}: {error}" if isinstance(error, NotProvisioned) else None
             told = error.sentence if isinstance(error, LoginRefused) else told
             health.waiting(what, told or f"{what} does not answer: {type(error).__name__}")
-            log.warning("waiting", on=what, tries=tries, error=str(error)[:200])
-            await asyncio.sleep(backoff.wait(tries, random.random))
+            seconds = retries.after_failure()
+            log.warning("waiting", on=what, tries=retries.failures, error=str(error)[:200])
+            await asyncio.sleep(seconds)
         else:
             health.done(what)
             return

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from laurel.contracts.topics import Topic
+from laurel.runtime.backoff import Retries
 from laurel.runtime.health import Health
 from laurel.runtime.kafka.connecting import client_options
 from laurel.runtime.kafka.consumer import Consumer
@@ -68,12 +69,14 @@ class TableReader:
         self._consumer = consumer
 
     async def _run(self) -> None:
+        retries = Retries("view")
         while True:
             try:
                 await self.run_once()
+                retries.succeeded()
             except KafkaError as error:
                 log.warning("view cannot be read", error=str(error)[:200])
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(retries.after_failure())
 
     async def run_once(self) -> None:
         """Apply what has arrived; waits at most a fifth of a second for something to arrive."""
