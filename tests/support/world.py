@@ -71,7 +71,7 @@ class World:
     def catalog(self) -> Catalog:
         """The catalog as a file would hold it."""
         return Catalog(
-            consortium=Consortium(name="Test Consortium"),
+            consortium=Consortium(name="Test Consortium", url="https://consortium.example"),
             issuers=tuple(
                 Issuer(id=name, name=f"Member {name}", url=f"https://{name}.example.org",
                        email=f"hello@{name}.example.org",
@@ -110,7 +110,11 @@ class World:
         return [
             *(
                 IssuerPublished(
-                    **entry.model_dump(), did=self.did(entry.id), consortium=catalog.consortium.name, version=version
+                    **entry.model_dump(),
+                    did=self.did(entry.id),
+                    consortium=catalog.consortium.name,
+                    consortium_url=catalog.consortium.url,
+                    version=version,
                 )
                 for entry in catalog.issuers
             ),

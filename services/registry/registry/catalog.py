@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import Any
 
 import orjson
 
@@ -94,7 +95,8 @@ class Planned:
 
 
 def plan(catalog: Catalog, stored: Mapping[str, StoredEntry], addresses: Addresses, now: datetime) -> list[Planned]:
-    """What applying the catalog makes of each of its entries; those of `stored` that it leaves out stay as they are.
+    """What applying the catalog makes of each of its entries; those of `stored` that it leaves out stay as they are,
+    except that a consortium's new name or address goes into all its members' entries, which the log has it from.
 
     Whether somebody may apply it, `catalog_rights` tells.
 
@@ -117,17 +119,27 @@ def plan(catalog: Catalog, stored: Mapping[str, StoredEntry], addresses: Address
         if isinstance(held, IssuerPublished):
             _check_issuer(number, issuer, held, addresses)
     _check_claims(catalog, list(stored.values()))
-    return entries
+    return [*entries, *_renamed(catalog, stored, now)]
+
+
+def _renamed(catalog: Catalog, stored: Mapping[str, StoredEntry], now: datetime) -> list[Planned]:
+    named = {issuer.id for issuer in catalog.issuers}
+    left_out = [each.published() for each in stored.values() if each.kind is Kind.ISSUER and each.id not in named]
+    planned = [
+        _planned(Kind.ISSUER, held.model_copy(update=_named(catalog.consortium)), stored, now) for held in left_out
+    ]
+    return [each for each in planned if each.changed]
+
+
+def _named(consortium: Consortium) -> dict[str, Any]:
+    return {"consortium": consortium.name, "consortium_url": consortium.url}
 
 
 def _bodies(catalog: Catalog, addresses: Addresses) -> Iterable[tuple[Kind, Entry]]:
     """The entities as they would be published, in the order in which a reader can make sense of them."""
     for issuer in catalog.issuers:
         did = addresses.did(issuer.id)
-        yield (
-            Kind.ISSUER,
-            IssuerPublished(**issuer.model_dump(), did=did, consortium=catalog.consortium.name, version=1),
-        )
+        yield Kind.ISSUER, IssuerPublished(**issuer.model_dump(), did=did, version=1, **_named(catalog.consortium))
     for achievement in catalog.achievements:
         uri = addresses.achievement(achievement.id)
         yield Kind.ACHIEVEMENT, AchievementPublished(**achievement.model_dump(), uri=uri, version=1)

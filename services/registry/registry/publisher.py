@@ -51,7 +51,8 @@ class CatalogPublisher:
             # What was stored and never published would be replaced, and be missing in the audit.
             await self._publish_entries(before.values())
             planned = plan(catalog, before, self._addresses, self._clock())
-            check_reach(caller, catalog, await self._store.consortium(), planned, before)
+            consortium = await self._store.consortium()
+            check_reach(caller, catalog, consortium, planned, before)
             signed = {"applied_by": caller.id, "trace": telemetry.current_trace_id()}
             try:
                 await self._store.put_entries(
@@ -61,7 +62,8 @@ class CatalogPublisher:
                 raise Rejected(
                     Code.CATALOG_CONFLICT, "", "The catalog was changed at the same time: apply it again."
                 ) from None
-            await self._store.set_consortium(catalog.consortium)
+            if catalog.consortium != consortium:
+                await self._store.set_consortium(catalog.consortium)
             await self._publish_pending()
             log.info("catalog applied", entries=len(planned), changed=sum(each.changed for each in planned))
             return planned

@@ -115,7 +115,8 @@ class Rebuild:
                 entry = restored_entry(read[0], read[1])
                 entries[entry.key] = entry
                 if isinstance(read[1], IssuerPublished):
-                    await self._store.set_consortium(Consortium(name=read[1].consortium))
+                    named = Consortium(name=read[1].consortium, url=read[1].consortium_url)
+                    await self._store.set_consortium(named)
         await self._store.restore_entries(list(entries.values()))
 
     async def _restore_statuses(self, records: Sequence[Record]) -> None:

@@ -191,6 +191,8 @@ class IssuerPublished(Issuer):
     """The member's DID: the issuer id in its credentials."""
     consortium: Line
     """The consortium's name, as pages and mails show it."""
+    consortium_url: Url | None = None
+    """The consortium's own site."""
     version: Annotated[int, Field(ge=1)]
     """Rises with each change of this member."""
 

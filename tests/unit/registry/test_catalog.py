@@ -35,13 +35,21 @@ def test_everything_is_new_at_first_and_nothing_the_second_time(world: World) ->
     assert not any(each.changed for each in again)
 
 
-def test_a_version_rises_with_the_content_alone(world: World) -> None:
+@pytest.mark.parametrize("named", [3, 1, 0], ids=["all", "some", "none"])
+@pytest.mark.parametrize(
+    "consortium", [Consortium(name="Another"), Consortium(name="Test Consortium", url="https://moved.example")],
+    ids=["name", "url"],
+)  # fmt: skip
+def test_what_the_consortium_is_called_goes_into_every_members_entry(
+    world: World, consortium: Consortium, named: int
+) -> None:
     stored = stored_after(world.catalog, world)
-    catalog = world.catalog.model_copy(update={"consortium": Consortium(name="Another name")})
+    stored = stored_after(world.catalog, world)
+    catalog = world.catalog.model_copy(update={"consortium": consortium, "issuers": world.catalog.issuers[:named]})
     changed = {
         each.entry.key: each.entry.version for each in plan(catalog, stored, world.addresses, EPOCH) if each.changed
     }
-    assert changed == {"issuer/north": 2, "issuer/south": 2, "issuer/east": 2}  # they name the consortium
+    assert changed == {"issuer/north": 2, "issuer/south": 2, "issuer/east": 2}
 
 
 def test_what_a_catalog_leaves_out_is_left_alone(world: World) -> None:
