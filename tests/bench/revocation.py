@@ -1,10 +1,12 @@
 """How long a revocation takes to be seen: `make bench-revocation`.
 
 Status changes are asked for at a steady rate, whatever the answers take, while the whole of Laurel runs with several
-verifiers: by an administrator over HTTP, or by a partner over Kafka, each request signed. Two things are measured:
+verifiers: by an administrator over HTTP, or by a partner over Kafka, each request signed. Three things are measured:
 
 * each verifier counts, for every change, how long after the registry accepted it it began to answer by it (its
   `/metrics`);
+* for every change, how long it took to reach a reader of the topic which verifiers read, counted from when the request
+  was sent and from when the brokers had confirmed it: what the registry's own clock does not see;
 * of a few, an employer's program asks every verifier again and again until each has said *revoked*: counted from when
   the request was sent, so with the way to the registry and all waiting.
 """
@@ -29,9 +31,12 @@ from rich.console import Console
 from bench.http import Client
 from bench.laurel import BROKERS, Laurel, bars, machine_ticks, running
 from laurel.contracts.signature import sign
-from laurel.contracts.status import Action, StatusChangeRequested
-from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, Message, message
+from laurel.contracts.status import Action, StatusChanged, StatusChangeRequested
+from laurel.contracts.topics import CREDENTIALS, STATUS_CHANGES, STATUS_REQUESTS, Message, message
 from laurel.partner import PartnerClient
+from laurel.runtime.health import Health
+from laurel.runtime.kafka.views import TableReader
+from laurel.runtime.record import Record, read_event
 from support.waiting import eventually
 
 SEEN = "laurel_status_seen_seconds_bucket"
@@ -46,6 +51,8 @@ class Measured:
     sent: list[float] = field(default_factory=list)
     """Until the request was confirmed: by the brokers, or by the API with its outcome."""
     asked_for: list[float] = field(default_factory=list)
+    on_topic: dict[str, list[float]] = field(default_factory=dict)
+    """Until the change was read from the topic, by what it is counted from."""
     seen: dict[float, int] = field(default_factory=dict)
     rate: float = 0.0
     """Changes a second, from the first request until every verifier had the last."""
@@ -66,17 +73,43 @@ async def measure(laurel: Laurel, way: str, options: argparse.Namespace) -> Meas
             id_: (await client.get(id_, headers={"Accept": "application/json"})).content
             for id_ in ids[:: options.sample_every]
         }
-        async with WAYS[way](laurel, ids) as revoke:
+        async with WAYS[way](laurel, ids) as revoke, _reading(laurel) as arrivals:
             before, machine_before, began = laurel.cpu_seconds(), machine_ticks(), clock()
-            await _revoke_all(laurel, revoke, ids, documents, options.rate, measured)
+            moments = await _revoke_all(laurel, revoke, ids, documents, options.rate, measured)
             await _all_seen(laurel, client, len(ids))
+            await eventually(lambda: len(arrivals) >= len(ids), what="every change on the topic")
             took = clock() - began
             measured.cpu = {name: (after - before[name]) / took for name, after in laurel.cpu_seconds().items()}
             withheld, passed = (after - before for before, after in zip(machine_before, machine_ticks(), strict=True))
             measured.withheld = withheld / passed
         measured.rate = len(ids) / took
         measured.seen = await _buckets(laurel, client)
+    measured.on_topic["sending"] = [(arrivals[id_] - moment.sent) * 1000 for id_, moment in moments.items()]
+    if way == "kafka":  # over HTTP, what confirms a request is its outcome
+        measured.on_topic["confirmation"] = [
+            (arrivals[id_] - moment.confirmed) * 1000 for id_, moment in moments.items()
+        ]
     return measured
+
+
+@asynccontextmanager
+async def _reading(laurel: Laurel) -> AsyncIterator[dict[str, float]]:
+    """When each credential's first change was read from the topic, by the way in which verifiers read it."""
+    clock = asyncio.get_running_loop().time
+    arrivals: dict[str, float] = {}
+
+    def note(record: Record) -> None:
+        read = read_event(record)
+        if read is not None and isinstance(read[1], StatusChanged) and read[1].version > 1:
+            arrivals.setdefault(read[1].credential, clock())
+
+    settings = laurel.sources.kafka.model_copy(update={"kafka_fetch_wait_ms": laurel.stack.broker.fetch_wait_ms})
+    reader = TableReader(settings, "bench", [STATUS_CHANGES], note, Health())
+    await reader.start()
+    try:
+        yield arrivals
+    finally:
+        await reader.stop()
 
 
 @asynccontextmanager
@@ -141,10 +174,18 @@ async def _issued(laurel: Laurel, client: httpx.AsyncClient, count: int) -> list
     return ids
 
 
+@dataclass(frozen=True)
+class Moments:
+    """When a request was sent and when it was confirmed, on the event loop's clock."""
+
+    sent: float
+    confirmed: float
+
+
 async def _revoke_all(
     laurel: Laurel, revoke: Revoke, ids: Sequence[str], documents: Mapping[str, bytes], rate: float,
     measured: Measured,
-) -> None:  # fmt: skip
+) -> dict[str, Moments]:  # fmt: skip
     employer = Employer([Client(url) for url in laurel.verifiers], documents, measured)
     with bars() as progress:
         bar = progress.add_task(f"revoking, {rate} a second", total=len(ids))
@@ -153,19 +194,23 @@ async def _revoke_all(
         tasks = []
         for number, id_ in enumerate(ids):
             await asyncio.sleep(max(0.0, begin + number / rate - clock()))
-            tasks.append(asyncio.create_task(_revoke(revoke, employer, id_, measured)))
+            tasks.append(asyncio.create_task(_revoke(revoke, employer, id_)))
             if number % 50 == 49:
                 progress.update(bar, completed=number + 1)
-        await asyncio.gather(*tasks)
+        moments = dict(zip(ids, await asyncio.gather(*tasks), strict=True))
     employer.close()
+    measured.sent = [(each.confirmed - each.sent) * 1000 for each in moments.values()]
+    return moments
 
 
-async def _revoke(revoke: Revoke, employer: Employer, id_: str, measured: Measured) -> None:
-    begin = asyncio.get_running_loop().time()
+async def _revoke(revoke: Revoke, employer: Employer, id_: str) -> Moments:
+    clock = asyncio.get_running_loop().time
+    sent = clock()
     watching = asyncio.create_task(employer.watch(id_))
     await revoke(id_)
-    measured.sent.append((asyncio.get_running_loop().time() - begin) * 1000)
+    confirmed = clock()
     await watching
+    return Moments(sent, confirmed)
 
 
 @dataclass
@@ -246,7 +291,9 @@ def report(name: str, way: str, measured: Measured, options: argparse.Namespace,
         "withheld": measured.withheld,
         "within": {str(each): count for each, count in measured.seen.items()},
     }
-    for what, values in (("every verifier said revoked", measured.asked_for), ("request confirmed", measured.sent)):
+    told = [("every verifier said revoked", measured.asked_for), ("request confirmed", measured.sent)]
+    told += [(f"on the topic, from {begin}", values) for begin, values in measured.on_topic.items()]
+    for what, values in told:
         shares = {f"p{share * 100:g}": round(percentile(values, share), 1) for share in (0.5, 0.9, 0.99)}
         console.print(f"  {what} ({len(values)}): {shares} ms, max {max(values, default=0):.0f}")
         figures[what] = shares | {"max": round(max(values, default=0), 1), "count": len(values)}
