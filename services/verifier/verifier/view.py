@@ -53,7 +53,7 @@ class Standings:
 
     def put(self, changed: StatusChanged) -> None:
         """Take in a status; an older version than the one held never overwrites it."""
-        key = _digest(changed.credential)
+        key = _digest(_key(changed.credential))
         if changed.version <= self._packed.get(key, 0) >> 53:
             return
         place = (changed.issuer, changed.status.family)
@@ -64,9 +64,13 @@ class Standings:
         low = self._STATES.index(changed.state) | changed.status.index << 2 | number << 33
         self._packed[key] = low | changed.version << 53
 
+    def forget(self, key: bytes) -> None:
+        """The status of the credential with this id, in UTF-8, is no longer known, until the next one is put."""
+        self._packed.pop(_digest(key), None)
+
     def get(self, credential: str) -> Standing | None:
         """The status of a credential by its id, or None where no change has named it."""
-        packed = self._packed.get(_digest(credential))
+        packed = self._packed.get(_digest(_key(credential)))
         if packed is None:
             return None
         issuer, family = self._places[packed >> 33 & 0xFFFFF]
@@ -104,7 +108,12 @@ class View:
 
     def apply(self, record: Record) -> None:
         """Take in one record. Raises Poison when it does not have its contract's form."""
-        read = read_event(record)
+        try:
+            read = read_event(record)
+        except Poison:
+            if record.topic == STATUS_CHANGES.name and record.key is not None:
+                self.standings.forget(record.key)  # it may have been a revocation
+            raise
         if read is None:
             return
         match read[1]:
@@ -151,5 +160,9 @@ class View:
         self._by_did[issuer.did] = issuer
 
 
-def _digest(credential: str) -> bytes:
-    return blake2b(credential.encode(errors="surrogatepass"), digest_size=16).digest()
+def _digest(credential: bytes) -> bytes:
+    return blake2b(credential, digest_size=16).digest()
+
+
+def _key(credential: str) -> bytes:
+    return credential.encode(errors="surrogatepass")

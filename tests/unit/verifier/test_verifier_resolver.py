@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +17,10 @@ from laurel.credentials.keys import VerificationMethod
 from laurel.credentials.proofs import sign
 from laurel.credentials.resolving import WebSources
 from laurel.credentials.verification import ANYBODY
+from laurel.runtime.faults import Poison
 from support.web import Web
 from support.world import EPOCH, key
-from unit.verifier.views import SAMPLES, abroad, feed, view_of
+from unit.verifier.views import SAMPLES, abroad, feed, record_of, view_of
 from verifier.resolver import Resolver
 from verifier.view import View
 
@@ -68,6 +69,28 @@ async def test_old_heartbeats_of_a_clock_that_is_ahead_make_nothing_valid_after_
     written = [SAMPLES.heartbeats(watch.now + timedelta(minutes=10 - ago)) for ago in (11, 10, 6, 5)]
     view = view_of([*record, *(each for some in written for each in some)], watch)
     assert await outcome(view, watch, SAMPLES.credential("a")) == "unknown"
+
+
+async def test_what_a_change_said_that_cannot_be_read_may_have_been_a_revocation() -> None:
+    record = [*SAMPLES.world.catalog_messages(), SAMPLES.change("a"), SAMPLES.change("b", index=2)]
+    watch = Watch()
+    view = view_of([*record, *SAMPLES.heartbeats(EPOCH)], watch)
+    damaged = record_of(SAMPLES.change("a", State.REVOKED, 2))
+    for value in (b"{", b'{"state": "burnt"}'):
+        with pytest.raises(Poison):
+            view.apply(replace(damaged, value=value))
+    assert await outcome(view, watch, SAMPLES.credential("a")) == "unknown"
+    assert await outcome(view, watch, SAMPLES.credential("b", index=2)) == "valid"
+    feed(view, [SAMPLES.change("a", State.ACTIVE, 3)])
+    assert await outcome(view, watch, SAMPLES.credential("a")) == "valid"
+
+
+@pytest.mark.parametrize("key", [None, b"", b"\xff"])
+async def test_a_change_of_who_knows_what_that_cannot_be_read_is_passed_over(key: bytes | None) -> None:
+    view = view_of([SAMPLES.change("a")])
+    with pytest.raises(Poison):
+        view.apply(replace(record_of(SAMPLES.change("a", State.REVOKED, 2)), key=key, value=b"{"))
+    assert view.standings.get(SAMPLES.id_of("a")) is not None
 
 
 @dataclass
