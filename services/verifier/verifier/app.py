@@ -43,7 +43,7 @@ def build(
     kafka = Kafka(settings, SERVICE, health, clock=clock)
     announcer = Announcer(kafka)
     egress = egress or Egress(allow_loopback=settings.fetch_loopback, deadline=settings.fetch_seconds)
-    documents = DocumentCache(egress.fetch if settings.fetch_foreign else _nowhere, clock)
+    documents = DocumentCache(egress.fetch if settings.fetch_foreign else _nowhere, clock, steady)
     resolver = Resolver(view, addresses, timedelta(seconds=settings.view_max_age_seconds), _foreign(settings))
     verifying = Verifying(
         view, resolver, announcer, clock, settings.verify_workers, documents.get, settings.fetch_seconds
