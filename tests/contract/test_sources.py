@@ -65,15 +65,14 @@ def from_memory(world: World, site: Site, facts: Facts) -> Sources:
 
 def from_view(world: World, site: Site, facts: Facts) -> ViewSources:
     """The verifier's: what it has read from Kafka."""
-    view = View(KafkaSettings(kafka_bootstrap="nowhere:1"), world.addresses, Health(), lambda: NOW)
+    view = View(KafkaSettings(kafka_bootstrap="nowhere:1"), world.addresses, Health(), lambda: NOW, timedelta)
     credential = world.addresses.credential("abc")
     if facts.reachable:
         for each in [*catalog(world, facts), change(credential, facts), *heartbeats()]:
             headers, value = encode(each.event)
             view.apply(Record(each.topic.name, each.partition or 0, 0, each.key.encode(), tuple(headers), value))
     view.lists.settle()
-    stale = None if facts.reachable else "Nothing was read."
-    return ViewSources(view, world.addresses, view.standings.get(credential), stale, Web(NOW).sources())
+    return ViewSources(view, world.addresses, credential, timedelta(seconds=15), Web(NOW).sources())
 
 
 def from_web(world: World, site: Site, facts: Facts) -> WebSources:
@@ -87,7 +86,7 @@ def from_web(world: World, site: Site, facts: Facts) -> WebSources:
             )  # fmt: skip
             site.serve(f"/status-lists/{FAMILY}-{each.value}", document)
     fetch = Egress(allow_loopback=True).fetch
-    return WebSources(DocumentCache(fetch, lambda: NOW).get, NOW, over_http=is_loopback)
+    return WebSources(DocumentCache(fetch, lambda: NOW, timedelta).get, NOW, over_http=is_loopback)
 
 
 def is_set(purpose: Purpose, facts: Facts) -> bool:

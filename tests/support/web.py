@@ -14,14 +14,15 @@ from laurel.credentials.resolving import WebSources
 
 @dataclass
 class Web:
-    """What is where, what was asked for, and what time it is."""
+    """What is where, what was asked for, what time it is, and how much has passed."""
 
     now: datetime
     documents: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    passed: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
-        self.cache = DocumentCache(self.fetch, lambda: self.now)
+        self.cache = DocumentCache(self.fetch, lambda: self.now, lambda: self.passed)
 
     def serve(self, url: str, document: Any) -> None:
         """Publish `document` as JSON, or bytes as they are."""
@@ -40,4 +41,9 @@ class Web:
 
     def forward(self, seconds: float) -> None:
         """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+        self.passed += timedelta(seconds=seconds)
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the clock forward or back, without any time passing."""
         self.now += timedelta(seconds=seconds)

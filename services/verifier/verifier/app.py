@@ -14,7 +14,7 @@ from laurel.contracts.addresses import Addresses
 from laurel.credentials.document_cache import DocumentCache
 from laurel.credentials.errors import Unavailable
 from laurel.credentials.resolving import WebSources, never
-from laurel.runtime.clock import Clock, utc_now
+from laurel.runtime.clock import Clock, Steady, steady_now, utc_now
 from laurel.runtime.egress import Egress
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka
@@ -33,15 +33,17 @@ VIEW_AGE = Gauge("laurel_view_age_seconds", "Age of what the verifier knows; inf
 VIEW_CREDENTIALS = Gauge("laurel_view_credentials", "Credentials whose status the verifier knows.")
 
 
-def build(settings: VerifierSettings, *, clock: Clock = utc_now, egress: Egress | None = None) -> FastAPI:
+def build(
+    settings: VerifierSettings, *, clock: Clock = utc_now, steady: Steady = steady_now, egress: Egress | None = None
+) -> FastAPI:
     """The verifier as an application that starts and stops its parts itself. `egress` fetches from other issuers."""
     health = Health()
     addresses = Addresses(settings.public_url)
-    view = View(settings, addresses, health, clock)
+    view = View(settings, addresses, health, clock, steady)
     kafka = Kafka(settings, SERVICE, health, clock=clock)
     announcer = Announcer(kafka)
     egress = egress or Egress(allow_loopback=settings.fetch_loopback, deadline=settings.fetch_seconds)
-    documents = DocumentCache(egress.fetch if settings.fetch_foreign else _nowhere, clock)
+    documents = DocumentCache(egress.fetch if settings.fetch_foreign else _nowhere, clock, steady)
     resolver = Resolver(view, addresses, timedelta(seconds=settings.view_max_age_seconds), _foreign(settings))
     verifying = Verifying(
         view, resolver, announcer, clock, settings.verify_workers, documents.get, settings.fetch_seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from laurel.contracts.addresses import Addresses, verification_method
@@ -67,19 +67,6 @@ def method_of(issuer: IssuerPublished, name: str) -> VerificationMethod:
         if method.id == name:
             return method
     raise KeyResolutionError(f"{issuer.name} has registered no key {name[:300]}.")
-
-
-def staleness(as_of: datetime | None, now: datetime, limit: timedelta) -> str | None:
-    """Why a view as of `as_of` is too old to call anything valid, or None while it is fresh enough."""
-    if as_of is None:
-        return "The registry has not said yet how fresh what is known here is."
-    age = now - as_of
-    if age <= limit:
-        return None
-    return (
-        f"What is known here is {age.total_seconds():.0f} s old, and {limit.total_seconds():.0f} s is the most "
-        "that is relied on."
-    )
 
 
 def is_set(purpose: str, standing: Standing | None, listed: bool | None, stale: str | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,8 +18,8 @@ from laurel.credentials.report import Verification
 from laurel.credentials.resolving import WebSources
 from laurel.credentials.secured import claimed
 from laurel.credentials.status_list import entry_index
-from laurel.credentials.verification import ANYBODY, Expected, verify
-from verifier.domain import Standing, authentic, conclude, is_set, method_of, methods_of, registration, staleness
+from laurel.credentials.verification import ANYBODY, Expected, verify, with_status_anew
+from verifier.domain import Standing, authentic, conclude, is_set, method_of, methods_of, registration
 from verifier.view import View
 
 Foreign = Callable[[datetime], WebSources]
@@ -36,47 +37,64 @@ class Resolver:
 
     async def verify(self, given: Any, now: datetime, expected: Expected = ANYBODY) -> Verification:
         """Verify one credential, in any form that `secured` reads. It waits only for what `foreign` waits for."""
-        # Read first: were a heartbeat to arrive meanwhile, the answer would claim to be fresher than it is.
-        as_of = self._view.as_of
-        document = claimed(given)
-        name = document.get("id")
-        standing = self._view.standings.get(name) if isinstance(name, str) else None
-        stale = staleness(as_of, now, self._max_age)
-        sources = ViewSources(self._view, self._addresses, standing, stale, self._foreign(now))
-        verification = await verify(given, sources, now, expected)
-        if not authentic(verification):
-            return verification
-        issuer = self._view.issuer_of_did(issuer_id(document))
-        if issuer is None:
-            return verification
-        registered = registration(standing, issuer.id, status_entries(document), self._addresses)
-        return conclude(verification, registered, as_of)
+        return await self._concluded(given, await self._verified(given, now, expected))
 
     async def verify_presentation(self, given: Any, now: datetime, expected: Expected) -> PresentationVerification:
         """Verify a presentation and every credential in it. It waits as `verify` does."""
-        stale = staleness(self._view.as_of, now, self._max_age)
-        sources = ViewSources(self._view, self._addresses, None, stale, self._foreign(now))
+        credentials: list[Any] = []
 
         async def verify_one(credential: Any) -> Verification:
-            return await self.verify(credential, now, expected.in_presentation)
+            credentials.append(credential)
+            return await self._verified(credential, now, expected.in_presentation)
 
-        return await verify_presentation(given, sources, now, expected, verify_one)
+        found = await verify_presentation(given, self._sources(None, now), now, expected, verify_one)
+        # Only now: whatever was waited for, the holder's key or the key of another credential, has been waited for.
+        concluded = [await self._concluded(*each) for each in zip(credentials, found.credentials, strict=True)]
+        return replace(found, credentials=tuple(concluded))
+
+    async def _verified(self, given: Any, now: datetime, expected: Expected) -> Verification:
+        return await verify(given, self._sources(claimed(given), now), now, expected)
+
+    async def _concluded(self, given: Any, verification: Verification) -> Verification:
+        """The answer at the moment when it is given. For what is a member's, nothing in here waits."""
+        if not authentic(verification):
+            return verification
+        document = claimed(given)
+        issuer = self._view.issuer_of_did(issuer_id(document))
+        if issuer is None:
+            return verification
+        # Read first: were a heartbeat to arrive meanwhile, the answer would claim to be fresher than it is.
+        as_of = self._view.freshness.as_of()
+        sources = self._sources(document, verification.as_of)
+        standing = sources.standing()
+        registered = registration(standing, issuer.id, status_entries(document), self._addresses)
+        return conclude(await with_status_anew(verification, document, sources), registered, as_of)
+
+    def _sources(self, document: dict[str, Any] | None, now: datetime) -> ViewSources:
+        name = None if document is None else document.get("id")
+        known_by = name if isinstance(name, str) else None
+        return ViewSources(self._view, self._addresses, known_by, self._max_age, self._foreign(now))
 
 
 class ViewSources:
     """The answers for one document (`laurel.credentials.verification.Sources`).
 
-    A member's keys and statuses come from the view alone; `foreign` is asked about everybody else.
+    A member's keys and statuses come from the view alone, as it is when they are asked for; `foreign` is asked about
+    everybody else. `credential` is the id of the document, if it is a credential and has one.
     """
 
     def __init__(
-        self, view: View, addresses: Addresses, standing: Standing | None, stale: str | None, foreign: WebSources
+        self, view: View, addresses: Addresses, credential: str | None, max_age: timedelta, foreign: WebSources
     ) -> None:
         self._view = view
         self._members = f"{addresses.did('')}:"
-        self._standing = standing
-        self._stale = stale
+        self._credential = credential
+        self._max_age = max_age
         self._foreign = foreign
+
+    def standing(self) -> Standing | None:
+        """What the status changes say of the credential; None where they do not know it."""
+        return None if self._credential is None else self._view.standings.get(self._credential)
 
     async def method(
         self, verification_method: str, issuer: str, purpose: str = "assertionMethod"
@@ -106,8 +124,13 @@ class ViewSources:
         member = self._member(issuer)
         if member is None:
             return await self._foreign.status(entry, issuer)
+        # Read first: what a heartbeat that arrives meanwhile vouches for may not be in what is read.
+        stale = self._stale()
         listed = self._view.lists.listed(member.id, entry["statusListCredential"], entry_index(entry))
-        return is_set(entry["statusPurpose"], self._standing, listed, self._stale)
+        return is_set(entry["statusPurpose"], self.standing(), listed, stale)
+
+    def _stale(self) -> str | None:
+        return self._view.freshness.staleness(self._max_age)
 
     def _of_member(
         self, member: IssuerPublished, purpose: str, find: Callable[[], VerificationMethod]
@@ -120,8 +143,8 @@ class ViewSources:
         try:
             return find()
         except CredentialError:
-            if self._stale is not None:  # the key may have been registered since
-                raise Unavailable(self._stale) from None
+            if stale := self._stale():  # the key may have been registered since
+                raise Unavailable(stale) from None
             raise
 
     def _member(self, did: str) -> IssuerPublished | None:

@@ -3,12 +3,11 @@
 How fresh the view is follows from the registry's heartbeats alone. A heartbeat says that nothing up to its time is
 missing from its partition, and records are read in order, so having read it proves completeness up to then. A
 change proves nothing of the kind: another one from before it may be on its way still. The view as a whole is as
-fresh as its least fresh partition, and of no known freshness until each has been heard from.
+fresh as its least fresh partition, and of no known freshness until each has been heard from; `freshness` has the rest.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from hashlib import blake2b
 
 from prometheus_client import Histogram
@@ -18,13 +17,14 @@ from laurel.contracts.catalog import IssuerPublished
 from laurel.contracts.errors import Code
 from laurel.contracts.status import State, StatusChanged, StatusHeartbeat, StatusListSigned
 from laurel.contracts.topics import CATALOG, STATUS_CHANGES, STATUS_LISTS
-from laurel.runtime.clock import Clock
+from laurel.runtime.clock import Clock, Steady
 from laurel.runtime.faults import Poison
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import TableReader
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
 from verifier.domain import Standing
+from verifier.freshness import Freshness
 from verifier.status_lists import StatusLists
 
 TOPICS = (CATALOG, STATUS_CHANGES, STATUS_LISTS)
@@ -53,7 +53,7 @@ class Standings:
 
     def put(self, changed: StatusChanged) -> None:
         """Take in a status; an older version than the one held never overwrites it."""
-        key = _digest(changed.credential)
+        key = _digest(_key(changed.credential))
         if changed.version <= self._packed.get(key, 0) >> 53:
             return
         place = (changed.issuer, changed.status.family)
@@ -64,9 +64,13 @@ class Standings:
         low = self._STATES.index(changed.state) | changed.status.index << 2 | number << 33
         self._packed[key] = low | changed.version << 53
 
+    def forget(self, key: bytes) -> None:
+        """The status of the credential with this id, in UTF-8, is no longer known, until the next one is put."""
+        self._packed.pop(_digest(key), None)
+
     def get(self, credential: str) -> Standing | None:
         """The status of a credential by its id, or None where no change has named it."""
-        packed = self._packed.get(_digest(credential))
+        packed = self._packed.get(_digest(_key(credential)))
         if packed is None:
             return None
         issuer, family = self._places[packed >> 33 & 0xFFFFF]
@@ -80,14 +84,16 @@ class View:
     or a list whose values never change.
     """
 
-    def __init__(self, settings: KafkaSettings, addresses: Addresses, health: Health, clock: Clock) -> None:
+    def __init__(
+        self, settings: KafkaSettings, addresses: Addresses, health: Health, clock: Clock, steady: Steady
+    ) -> None:
         self.caught_up = False
         self.standings = Standings()
+        self.freshness = Freshness(STATUS_CHANGES.partitions, clock, steady)
         self._clock = clock
         self._issuers: dict[str, IssuerPublished] = {}
         self.lists = StatusLists(addresses, self._issuers.get)
         self._by_did: dict[str, IssuerPublished] = {}
-        self._heartbeats: list[datetime | None] = [None] * STATUS_CHANGES.partitions
         self._reader = TableReader(settings, "verifier", TOPICS, self.apply, health)
 
     async def start(self) -> None:
@@ -102,14 +108,20 @@ class View:
 
     def apply(self, record: Record) -> None:
         """Take in one record. Raises Poison when it does not have its contract's form."""
-        read = read_event(record)
+        try:
+            read = read_event(record)
+        except Poison:
+            if record.topic == STATUS_CHANGES.name and record.key is not None:
+                self.standings.forget(record.key)  # it may have been a revocation
+            raise
         if read is None:
             return
         match read[1]:
             case StatusChanged() as changed:
                 self.standings.put(changed)
                 if self.caught_up and changed.version > 1:  # the first one is the registration
-                    STATUS_SEEN_SECONDS.observe((self._clock() - changed.changed_at).total_seconds())
+                    # Two machines' clocks: where the other is ahead, the difference says nothing but "at once".
+                    STATUS_SEEN_SECONDS.observe(max((self._clock() - changed.changed_at).total_seconds(), 0.0))
             case StatusHeartbeat() as heartbeat:
                 self._beat(record.partition, heartbeat)
             case StatusListSigned() as signed:
@@ -119,16 +131,10 @@ class View:
                 self._publish(issuer)
                 self._settle()
 
-    @property
-    def as_of(self) -> datetime | None:
-        """The moment up to which every status change is known here; None until each partition has been heard."""
-        known = [beat for beat in self._heartbeats if beat is not None]
-        return min(known) if len(known) == len(self._heartbeats) else None
-
     def age(self) -> float:
         """The view's age in seconds; infinite while it is not known."""
-        as_of = self.as_of
-        return float("inf") if as_of is None else (self._clock() - as_of).total_seconds()
+        age = self.freshness.age()
+        return float("inf") if age is None else age.total_seconds()
 
     def issuer_of_did(self, did: str) -> IssuerPublished | None:
         """The member with this DID."""
@@ -142,9 +148,7 @@ class View:
     def _beat(self, partition: int, heartbeat: StatusHeartbeat) -> None:
         if heartbeat.partition != partition:
             raise Poison(Code.UNREADABLE_RECORD, f"a heartbeat for partition {heartbeat.partition} is in {partition}")
-        # A clock that runs ahead over there must not make this view look fresh for longer.
-        at, held = min(heartbeat.at, self._clock()), self._heartbeats[partition]
-        self._heartbeats[partition] = at if held is None else max(held, at)
+        self.freshness.beat(partition, heartbeat.at)
 
     def _publish(self, issuer: IssuerPublished) -> None:
         held = self._issuers.get(issuer.id)
@@ -156,5 +160,9 @@ class View:
         self._by_did[issuer.did] = issuer
 
 
-def _digest(credential: str) -> bytes:
-    return blake2b(credential.encode(errors="surrogatepass"), digest_size=16).digest()
+def _digest(credential: bytes) -> bytes:
+    return blake2b(credential, digest_size=16).digest()
+
+
+def _key(credential: str) -> bytes:
+    return credential.encode(errors="surrogatepass")

@@ -131,10 +131,11 @@ async def _verify(text: bytes, allow_local: bool, options: dict[str, str]) -> di
     from laurel.credentials.secured import is_presentation  # noqa: PLC0415
     from laurel.credentials.verification import Expected  # noqa: PLC0415
     from laurel.credentials.verification import verify as verify_credential  # noqa: PLC0415
+    from laurel.runtime.clock import steady_now  # noqa: PLC0415
     from laurel.runtime.settings import is_loopback  # noqa: PLC0415
 
     egress, now, expected = _egress(allow_local), datetime.now(UTC), Expected(**options)
-    sources = WebSources(DocumentCache(egress.fetch, lambda: now).get, now, over_http=is_loopback)
+    sources = WebSources(DocumentCache(egress.fetch, lambda: now, steady_now).get, now, over_http=is_loopback)
 
     async def verified(document: Any) -> Verification:
         return await verify_credential(document, sources, now, expected.in_presentation)

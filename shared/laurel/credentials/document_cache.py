@@ -27,13 +27,15 @@ _OVERHEAD = 1024
 class Document:
     """What was found at an address, and when. Whoever finds it good moves `until`, the end of its use, further away.
 
-    `verified` keeps what took work to establish. Several threads may set both: they come to the same.
+    `since` is when it was fetched by the clock that nobody sets. `verified` keeps what took work to establish. Several
+    threads may set `until` and `verified`: they come to the same.
     """
 
     body: bytes
     fetched: datetime
     until: datetime
     failure: str | None = None
+    since: timedelta = timedelta(0)
     verified: Any = None
 
     @property
@@ -43,13 +45,19 @@ class Document:
 
 
 class DocumentCache:
-    """Documents by address and media type. It lives on one event loop; `clock` says what time it is."""
+    """Documents by address and media type. It lives on one event loop.
+
+    `clock` says what time it is, `steady` how much has passed since some moment: setting the clock back must not keep
+    anybody's revocations from being seen for longer.
+    """
 
     def __init__(
-        self, fetch: Fetch, clock: Callable[[], datetime], *, most: int = _MAX_DOCUMENTS, most_bytes: int = _MAX_BYTES
-    ) -> None:
+        self, fetch: Fetch, clock: Callable[[], datetime], steady: Callable[[], timedelta],
+        *, most: int = _MAX_DOCUMENTS, most_bytes: int = _MAX_BYTES,
+    ) -> None:  # fmt: skip
         self._fetch = fetch
         self._clock = clock
+        self._steady = steady
         self._most = most
         self._most_bytes = most_bytes
         self._held: OrderedDict[tuple[str, str], Document] = OrderedDict()
@@ -82,12 +90,15 @@ class DocumentCache:
 
     def _usable(self, key: tuple[str, str], newer_than: datetime | None) -> Document | None:
         document = self._held.get(key)
-        if document is None or self._clock() >= document.until:
+        if document is None or document.fetched + self._age(document) >= document.until:
             return None
         if newer_than is not None and document.fetched <= newer_than:
             return None
         self._held.move_to_end(key)
         return document
+
+    def _age(self, document: Document) -> timedelta:
+        return max(self._clock() - document.fetched, self._steady() - document.since)
 
     async def _fly(self, key: tuple[str, str]) -> Document:
         try:
@@ -104,7 +115,7 @@ class DocumentCache:
         except Unavailable as error:
             failure = error.detail
         now = self._clock()
-        return Document(body, now, now + BRIEFLY, failure)
+        return Document(body, now, now + BRIEFLY, failure, self._steady())
 
     def _keep(self, key: tuple[str, str], document: Document) -> None:
         former = self._held.pop(key, None)

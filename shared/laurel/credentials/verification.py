@@ -112,6 +112,18 @@ async def verify(document: Any, sources: Sources, now: datetime, expected: Expec
     return Verification((form, *checks, dates, *statuses, *further, *whom), now)
 
 
+async def with_status_anew(verification: Verification, credential: dict[str, Any], sources: Sources) -> Verification:
+    """The verification of what its issuer has certainly signed, with its status looked up once more.
+
+    For when something slow has come between: a status is worth as much as it is young.
+    """
+    statuses = iter(await _statuses(credential, issuer_id(credential), sources, authentic=True))
+    return replace(
+        verification,
+        steps=tuple(next(statuses) if step.kind == "status" else step for step in verification.steps),
+    )
+
+
 _AFTER_FORM = ("key", "issuer", "proof", "dates", "status")
 
 

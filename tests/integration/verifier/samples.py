@@ -30,15 +30,25 @@ REGISTRY = "urn:laurel:registry"
 
 @dataclass
 class Watch:
-    """A clock that stands still until it is moved."""
+    """A wall clock and a steady one that stand still until they are moved."""
 
     now: datetime = EPOCH
+    passed: timedelta = timedelta(0)
 
     def __call__(self) -> datetime:
         return self.now
 
+    def steady(self) -> timedelta:
+        """How much time has passed, whatever the wall clock was set to meanwhile."""
+        return self.passed
+
     def forward(self, seconds: float) -> None:
         """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+        self.passed += timedelta(seconds=seconds)
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the wall clock forward or back, without any time passing."""
         self.now += timedelta(seconds=seconds)
 
 

@@ -18,6 +18,7 @@ from laurel.contracts.addresses import Addresses
 from laurel.contracts.status import Purpose
 from laurel.credentials.controller_documents import did_document
 from laurel.credentials.keys import SigningKey, VerificationMethod
+from laurel.credentials.proofs import sign
 from laurel.runtime.egress import Egress
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.settings import KafkaSettings
@@ -49,6 +50,11 @@ class College:
         self.publish_key(self.key)
         for purpose in Purpose:
             self.publish_list(purpose)
+
+    @property
+    def method(self) -> VerificationMethod:
+        name = method_of(self.addresses, "north", self.key)
+        return VerificationMethod(name, self.addresses.did("north"), self.key.public)
 
     def publish_key(self, secret: SigningKey, **ends: Any) -> None:
         did = self.addresses.did("north")
@@ -109,7 +115,7 @@ async def running(
     settings = VerifierSettings(
         **kafka.model_dump(), public_url=samples.world.public_url, verify_workers=1, view_max_age_seconds=300, **more
     )
-    app = build(settings, clock=watch, egress=egress)
+    app = build(settings, clock=watch, steady=watch.steady, egress=egress)
     lifecycle: Lifecycle = app.state.lifecycle
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with lifecycle, httpx.AsyncClient(transport=transport, base_url="http://verifier") as client:
@@ -220,6 +226,32 @@ async def test_a_server_that_does_not_answer_delays_nobody_else(kafka: KafkaSett
         college.site.holding.set()
         assert await asyncio.gather(*waiting) == [VALID] * 5
         assert sorted(college.site.paths) == sorted([DOCUMENT, REVOCATION, SUSPENSION])
+
+
+async def test_what_is_known_of_a_member_grows_old_while_the_holders_key_is_waited_for(
+    kafka: KafkaSettings, college: College
+) -> None:
+    document = did_document(college.addresses.did("north"), [college.method])
+    college.site.serve(DOCUMENT, document | {"authentication": document["assertionMethod"]})
+    college.site.held.add(DOCUMENT)
+    presentation = sign(
+        {"@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiablePresentation"],
+         "holder": document["id"], "verifiableCredential": [Samples().credential("active")]},
+        key=college.key, verification_method=college.method.id, created=EPOCH, proof_purpose="authentication",
+    )  # fmt: skip
+    async with running(kafka, college.egress(), fetch_seconds=60) as verifier:
+        body = {"verifiablePresentation": presentation}
+        asking = asyncio.create_task(verifier.client.post("/presentations/verify", json=body))
+
+        async def asked() -> bool:
+            return DOCUMENT in college.site.paths
+
+        assert await eventually(asked, what="the college is asked")
+        verifier.watch.forward(300)
+        college.site.holding.set()
+        found = (await asking).json()
+    codes = [each["code"] for each in found["problemDetails"]]
+    assert (found["outcome"], codes) == ("unknown", ["STATUS_RETRIEVAL_ERROR", "STATUS_RETRIEVAL_ERROR"])
 
 
 async def test_a_verification_ends_when_its_time_is_up(kafka: KafkaSettings, college: College) -> None:

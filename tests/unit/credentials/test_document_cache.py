@@ -42,6 +42,16 @@ async def test_whoever_finds_it_good_decides_how_long_it_is_kept(web: Web) -> No
     assert web.asked == [URL, URL]
 
 
+@pytest.mark.parametrize("step", [-86400, -30, 30, 86400])
+async def test_setting_the_clock_keeps_nothing_for_longer(web: Web, step: float) -> None:
+    document = await web.cache.get(URL, JSON)
+    document.until = web.now + MINUTE
+    web.set_clock(step)
+    web.forward(60)
+    await web.cache.get(URL, JSON)
+    assert web.asked == [URL, URL]
+
+
 async def test_a_failure_is_kept_briefly_too(web: Web) -> None:
     del web.documents[URL]
     for _ in range(2):
@@ -79,7 +89,7 @@ class Gate:
 
 async def test_many_who_ask_at_once_wait_for_one_fetch_also_when_the_first_gives_up() -> None:
     gate = Gate()
-    cache = DocumentCache(gate.fetch, lambda: EPOCH)
+    cache = DocumentCache(gate.fetch, lambda: EPOCH, timedelta)
     asking = [asyncio.create_task(cache.get(URL, JSON)) for _ in range(10)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -93,7 +103,7 @@ async def test_many_who_ask_at_once_wait_for_one_fetch_also_when_the_first_gives
 
 async def test_closing_gives_up_what_is_being_fetched() -> None:
     gate = Gate()
-    cache = DocumentCache(gate.fetch, lambda: EPOCH)
+    cache = DocumentCache(gate.fetch, lambda: EPOCH, timedelta)
     asking = asyncio.create_task(cache.get(URL, JSON))
     await asyncio.sleep(0)
     await cache.close()
@@ -109,7 +119,7 @@ async def asked_again(cache: DocumentCache, web: Web, names: Sequence[str]) -> l
 
 
 async def test_the_longest_unused_goes_first_when_there_are_too_many(web: Web) -> None:
-    cache = DocumentCache(web.fetch, lambda: EPOCH, most=3)
+    cache = DocumentCache(web.fetch, lambda: EPOCH, timedelta, most=3)
     web.documents |= dict.fromkeys("abcd", b"{}")
     assert await asked_again(cache, web, "abcad") == ["a", "b", "c", "d"]
     assert await asked_again(cache, web, "acd") == []
@@ -117,7 +127,7 @@ async def test_the_longest_unused_goes_first_when_there_are_too_many(web: Web) -
 
 
 async def test_the_longest_unused_goes_first_when_they_take_too_much_memory(web: Web) -> None:
-    cache = DocumentCache(web.fetch, lambda: EPOCH, most_bytes=13_000)
+    cache = DocumentCache(web.fetch, lambda: EPOCH, timedelta, most_bytes=13_000)
     web.documents |= {"a": b"x" * 2000, "b": b"x" * 2000, "large": b"x" * 3000}
     assert await asked_again(cache, web, ["a", "b", "a", "large"]) == ["a", "b", "large"]
     assert await asked_again(cache, web, ["large", "a"]) == []
@@ -125,7 +135,7 @@ async def test_the_longest_unused_goes_first_when_they_take_too_much_memory(web:
 
 
 async def test_what_is_fetched_anew_takes_the_place_of_what_was_there(web: Web) -> None:
-    cache = DocumentCache(web.fetch, lambda: web.now, most_bytes=5_000)
+    cache = DocumentCache(web.fetch, lambda: web.now, lambda: web.passed, most_bytes=5_000)
     web.documents |= {"a": b"x" * 1000, "b": b"x" * 100}
     for _ in range(5):
         await cache.get("a", JSON)

@@ -64,15 +64,6 @@ def test_whether_a_status_is_set(
         assert domain.is_set(purpose, standing, listed, stale) is wanted
 
 
-@pytest.mark.parametrize(
-    ("age", "fresh"), [(None, False), (-1.0, True), (0.0, True), (15.0, True), (15.1, False), (86400.0, False)]
-)
-def test_how_old_is_too_old(age: float | None, fresh: bool) -> None:
-    as_of = None if age is None else EPOCH - timedelta(seconds=age)
-    reason = domain.staleness(as_of, EPOCH, timedelta(seconds=15))
-    assert (reason is None) == fresh
-
-
 def entries(family: str = "north-1", index: str = "7") -> list[dict[str, Any]]:
     return [
         {

@@ -3,59 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
 
-from integration.verifier.samples import Samples, Watch
+from integration.verifier.samples import Watch
 from laurel.contracts.credentials import StatusPosition
-from laurel.contracts.envelope import encode
 from laurel.contracts.operations import VerificationCompleted
 from laurel.contracts.status import Purpose, State, StatusChanged
 from laurel.contracts.topics import CATALOG, Message, message
-from laurel.credentials.resolving import WebSources
 from laurel.runtime.faults import Poison, Transient
-from laurel.runtime.health import Health
-from laurel.runtime.record import Record
-from laurel.runtime.settings import KafkaSettings
 from support.waiting import eventually
-from support.web import Web
 from support.world import EPOCH, key
+from unit.verifier.views import SAMPLES, feed, record_of, view_of
 from verifier.announcer import DROPPED, Announcer, name_of
 from verifier.config import VerifierSettings
 from verifier.domain import Standing
-from verifier.resolver import Resolver
-from verifier.view import Standings, View
+from verifier.view import STATUS_SEEN_SECONDS, Standings, View
 
-SAMPLES = Samples()
 NORTH_LIST = SAMPLES.world.addresses.status_list("north-1", Purpose.REVOCATION)
-
-
-def abroad(now: datetime) -> WebSources:
-    """Other issuers, of whom nothing is known."""
-    return Web(now).sources()
-
-
-def record_of(each: Message) -> Record:
-    headers, value = encode(each.event)
-    return Record(each.topic.name, each.partition or 0, 0, each.key.encode(), tuple(headers), value)
-
-
-def view_of(messages: Iterable[Message], watch: Watch | None = None) -> View:
-    view = View(KafkaSettings(kafka_bootstrap="nowhere:1"), SAMPLES.world.addresses, Health(), watch or Watch())
-    feed(view, messages)
-    view.lists.settle()
-    view.caught_up = True
-    return view
-
-
-def feed(view: View, messages: Iterable[Message]) -> None:
-    for each in messages:
-        view.apply(record_of(each))
 
 
 def test_the_newest_version_stands_in_whatever_order_they_come() -> None:
@@ -88,7 +57,6 @@ def test_a_standing_comes_back_as_it_was_put() -> None:
 def test_the_view_is_as_fresh_as_its_least_fresh_partition() -> None:
     watch = Watch(EPOCH + timedelta(minutes=1))
     view = view_of(SAMPLES.heartbeats(EPOCH, range(5)), watch)
-    assert view.as_of is None
     assert view.age() == float("inf")
     feed(view, SAMPLES.heartbeats(EPOCH + timedelta(seconds=50)))
     feed(view, SAMPLES.heartbeats(EPOCH + timedelta(seconds=20), [3]))
@@ -97,14 +65,17 @@ def test_the_view_is_as_fresh_as_its_least_fresh_partition() -> None:
     assert view.age() == 10.0
 
 
-def test_a_heartbeat_from_the_future_counts_as_now() -> None:
-    view = view_of(SAMPLES.heartbeats(EPOCH + timedelta(days=1)))
-    assert view.as_of == EPOCH
-
-
 def test_a_heartbeat_for_another_partition_is_refused() -> None:
     with pytest.raises(Poison):
         view_of([SAMPLES.heartbeat(EPOCH, 0, 1)])
+
+
+def test_a_change_by_a_clock_that_is_ahead_was_seen_at_once_and_not_before_it_happened() -> None:
+    seen = STATUS_SEEN_SECONDS._sum.get
+    view = view_of([], Watch(EPOCH - timedelta(seconds=3)))
+    before = seen()
+    feed(view, [SAMPLES.change("a", State.REVOKED, 2)])
+    assert seen() == before
 
 
 def test_tombstones_and_unknown_events_are_passed_over() -> None:
@@ -178,25 +149,6 @@ def test_a_credential_in_the_place_of_a_list_is_refused() -> None:
         source="urn:test", time=EPOCH,
     )  # fmt: skip
     assert bits(view_of([*SAMPLES.world.catalog_messages(), forged]), 1) == [None]
-
-
-async def test_an_unknown_key_of_a_member_is_no_verdict_while_the_view_is_old() -> None:
-    watch = Watch()
-    view = view_of([*SAMPLES.world.catalog_messages(), *SAMPLES.heartbeats(EPOCH)], watch)
-    resolver = Resolver(view, SAMPLES.world.addresses, timedelta(seconds=15), abroad)
-    method = f"{SAMPLES.world.did('north')}#{key('new').public.to_multibase()}"
-    document = SAMPLES.credential("a", key=key("new"), method=method)
-    assert (await resolver.verify(document, EPOCH + timedelta(seconds=15))).outcome == "invalid"
-    assert (await resolver.verify(document, EPOCH + timedelta(seconds=16))).outcome == "unknown"
-    # A key of some other did is none of a member's keys, and its own did cannot be asked.
-    foreign = SAMPLES.credential("a", key=key("new"), method="did:web:else.example#k")
-    assert (await resolver.verify(foreign, EPOCH)).outcome == "invalid"
-
-
-@pytest.mark.parametrize("document", [{}, {"id": 5}, {"id": ["x"]}, {"@context": 1, "id": "a:b"}])
-async def test_any_object_gets_an_answer(document: dict[str, Any]) -> None:
-    resolver = Resolver(view_of([]), SAMPLES.world.addresses, timedelta(seconds=15), abroad)
-    assert (await resolver.verify(document, EPOCH)).outcome == "invalid"
 
 
 @pytest.mark.parametrize(
