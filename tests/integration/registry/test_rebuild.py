@@ -96,6 +96,7 @@ async def test_a_rebuilt_registry_is_equal_and_takes_every_record_again_without_
 
     async def replay(store: Store) -> None:
         assert await store.consortium() == registry.world.catalog.consortium
+
         async def keep(messages: Any) -> None:
             published.extend(messages)
 
