@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import SecretStr
 
-from chaos.load import event_id
+from chaos.load import body_of, event_id
+from chaos.mails import Mail, arrivals_of, astray, not_the_same
 from chaos.plan import Kind, Route, Submission
 from chaos.repeats import Cause, explained, repeats_of
 from laurel.contracts.completions import CompletionRejected
 from laurel.contracts.errors import Code
 from laurel.contracts.operations import DeadLetter
+from laurel.contracts.status import State
 from laurel.contracts.topics import DEAD_LETTERS, REJECTED_COMPLETIONS, Topic
-from laurel.reconciliation import Facts, Report, Sources, collect, compare, mailbox_of
+from laurel.reconciliation import Facts, Report, Sources, collect, compare
 from laurel.runtime.kafka import scan
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings, MongoSettings
 
 _SHOWN = 5
-_SENT = "sent"
+_SENT, _SUPERSEDED = "sent", "superseded"
 
 
 @dataclass
@@ -57,23 +58,17 @@ def sources(settings: KafkaSettings, database_url: str) -> Sources:
 
 @dataclass
 class Evidence:
-    """All that is compared: the facts of `laurel reconcile`, the rejections, why letters are dead, and when the copies
-    of each delivery's mail arrived."""
+    """All that is compared: the facts of `laurel reconcile`, the rejections, why letters are dead, and the mails."""
 
     facts: Facts
     rejections: list[CompletionRejected]
     dead_letters: list[str]
-    arrivals: dict[str, list[datetime]]
+    mails: list[Mail]
 
 
-async def gather(settings: KafkaSettings, database_url: str, mails: Sequence[tuple[str, datetime]]) -> Evidence:
-    """Read topics and databases; `mails` are the Message-IDs of those that arrived, and when."""
+async def gather(settings: KafkaSettings, database_url: str, mails: list[Mail]) -> Evidence:
+    """Read topics and databases; `mails` are those that arrived."""
     facts = await collect(sources(settings, database_url))
-    facts.mailbox = mailbox_of(message_id for message_id, _ in mails)
-    arrivals: defaultdict[str, list[datetime]] = defaultdict(list)
-    for message_id, at in mails:
-        (delivery,) = mailbox_of([message_id])
-        arrivals[delivery].append(at)
     rejections = {
         event[0].id: event[1]
         for record in await read(settings, REJECTED_COMPLETIONS)
@@ -84,13 +79,14 @@ async def gather(settings: KafkaSettings, database_url: str, mails: Sequence[tup
         for record in await read(settings, DEAD_LETTERS)
         if (event := read_event(record)) and isinstance(event[1], DeadLetter)
     ]
-    return Evidence(facts, list(rejections.values()), letters, dict(arrivals))
+    return Evidence(facts, list(rejections.values()), letters, mails)
 
 
 def balance_of(evidence: Evidence, submissions: Sequence[Submission], causes: Sequence[Cause]) -> Balance:
     """The evidence against itself and against the plan. Pure. `causes` are the faults that can have repeated a mail,
     one each."""
-    facts = evidence.facts
+    arrivals = arrivals_of(evidence.mails)
+    facts = replace(evidence.facts, mailbox={delivery: len(times) for delivery, times in arrivals.items()})
     report = compare(facts)
     balance = Balance(_figures(report))
     balance.wrong += [f"{each.kind.value} {each.subject}: {each.detail}" for each in report.discrepancies]
@@ -98,16 +94,32 @@ def balance_of(evidence: Evidence, submissions: Sequence[Submission], causes: Se
     balance.must_not_be("not finished", unfinished)
     balance.must_not_be("dead letters", evidence.dead_letters)
     _against_the_plan(balance, facts, submissions, evidence.rejections)
-    unsent = (name for name, row in facts.deliveries.items() if row.state != _SENT)
-    balance.must_not_be("deliveries that were not sent", unsent)
-    balance.must_not_be("deliveries without a mail", sorted(facts.deliveries.keys() - (facts.mailbox or {}).keys()))
-    repeats = repeats_of(evidence.arrivals)
+    _no_mail_but_the_right_one(balance, facts, evidence.mails, submissions)
+    repeats = repeats_of(arrivals)
     laid_to = list(zip(repeats, explained(repeats, causes), strict=True))
     balance.notes += [f"mail {each.delivery} came again: {cause.what}" for each, cause in laid_to if cause]
     balance.figures["faults that can repeat a mail"] = len(causes)
     unexplained = (f"{each.delivery} at {each.unnoted:%H:%M:%S}" for each, cause in laid_to if cause is None)
     balance.must_not_be("mails repeated that no fault of their own explains", unexplained)
     return balance
+
+
+def _no_mail_but_the_right_one(
+    balance: Balance, facts: Facts, mails: Sequence[Mail], submissions: Sequence[Submission]
+) -> None:
+    """Each delivery has its mail, unless the credential was revoked before its learner heard of it."""
+    revoked = {name for name, status in facts.statuses.items() if status.state is State.REVOKED}
+    superseded = {
+        name for name, row in facts.deliveries.items() if row.state == _SUPERSEDED and row.credential in revoked
+    }
+    arrived = {mail.delivery for mail in mails}
+    balance.figures["mails that a revocation made needless"] = len(superseded - arrived)
+    unsent = {name for name, row in facts.deliveries.items() if row.state != _SENT} - superseded
+    balance.must_not_be("deliveries that were not sent", sorted(unsent))
+    balance.must_not_be("deliveries without a mail", sorted(facts.deliveries.keys() - arrived - superseded))
+    learners = {event_id(each): body_of(each).learner for each in submissions if each.kind is Kind.GOOD}
+    balance.must_not_be("mails that went astray", astray(mails, facts, learners))
+    balance.must_not_be("mails that came again and were not the same", not_the_same(mails))
 
 
 def _figures(report: Report) -> dict[str, int]:

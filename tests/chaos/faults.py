@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from chaos.plan import INSTANCES, SCALED, Fault, Step
@@ -29,10 +28,11 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """One fault that was injected, and when."""
+    """One fault that was injected, and from when to when: until it was undone, as far as it is."""
 
     step: Step
     at: datetime
+    over: datetime
 
 
 @dataclass
@@ -47,15 +47,15 @@ class Faults:
     ended_by_itself: list[str] = field(default_factory=list)
     _stopped: set[str] = field(default_factory=set)
 
-    @property
-    def counts(self) -> Counter[tuple[Fault, str]]:
-        """How often each fault was injected, by what it was done to: a service, the brokers, the database."""
-        return Counter((each.step.fault, each.step.target.partition("-")[0]) for each in self.injected)
-
     def add_services(self) -> None:
         """Add the one instance of each service that a run begins with."""
         for name in (*SCALED, "verifier"):
             add_instance(self.stack, self.consortium, self.ports, name, 1, ENVIRONMENT)
+
+    async def add_verifier(self) -> None:
+        """Start one more verifier, whose view is made from the log as it stands, and not change by change."""
+        part = add_instance(self.stack, self.consortium, self.ports, "verifier", 2, ENVIRONMENT)
+        await asyncio.to_thread(part.launch)
 
     def urls(self, service: str) -> list[str]:
         """Where the instances of a service are that should be running."""
@@ -70,6 +70,7 @@ class Faults:
             Fault.ROLL: self._roll,
         }[step.fault]  # fmt: skip
         await do(step)
+        self.injected[-1] = replace(self.injected[-1], over=datetime.now(UTC))
 
     async def all_ready(self) -> None:
         """Return when everything that should run is ready."""
@@ -78,7 +79,8 @@ class Faults:
                 await self._ready(part)
 
     def _note(self, step: Step) -> None:
-        self.injected.append(Injected(step, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        self.injected.append(Injected(step, now, now))
         self.say(f"{step.fault.value}{': ' if step.target else ''}{step.target}")
 
     async def _kill(self, step: Step) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
@@ -29,7 +29,7 @@ COURSES = {
 }
 _COMPLETED = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 _PIECE = 10
-_PACE_SECONDS = 0.15  # between the pieces of a burst, so that it lasts as long as what is done to it
+_PACE_SECONDS = 0.15
 _CONFIRM_SECONDS = 30.0
 _HTTP_SECONDS = 30.0
 _AGAIN_SECONDS = 0.5
@@ -37,9 +37,12 @@ _AGAIN_SECONDS = 0.5
 
 @dataclass
 class Sent:
-    """What came of the sending. What was sent again may be on the topic twice, or more often."""
+    """What came of the sending. What was sent again may be on the topic twice, or more often.
 
-    confirmed: int = 0
+    `accepted` has for each completion when the brokers had confirmed it, or the intake had taken it.
+    """
+
+    accepted: list[datetime] = field(default_factory=list)
     refused_at_the_door: int = 0
     sent_again: int = 0
 
@@ -75,27 +78,38 @@ class Load:
     ) -> None:
         await self._stack.aclose()
 
-    async def burst(self, submissions: Sequence[Submission]) -> None:
-        """Send a burst, piece by piece; returns when all of it is confirmed."""
-        for start in range(0, len(submissions), _PIECE):
-            await self._piece(submissions[start : start + _PIECE])
-            await asyncio.sleep(_PACE_SECONDS)
+    async def burst(self, submissions: Sequence[Submission], seconds: float, over: asyncio.Event) -> None:
+        """Send a burst for as long as what it meets lasts, about so many `seconds`, and what is left at once when it is
+        `over`. Returns when all of it is confirmed."""
+        clock = asyncio.get_running_loop().time
+        begin, sent = clock(), 0
+        async with asyncio.TaskGroup() as pieces:  # one that has to wait, for a new leader say, holds up no other
+            while sent < len(submissions):
+                passed = clock() - begin
+                upto = sent + _PIECE if over.is_set() else due(len(submissions), passed, seconds)
+                if upto > sent:
+                    pieces.create_task(self._piece(submissions[sent:upto]))
+                    sent = upto
+                await asyncio.sleep(_PACE_SECONDS)
 
     async def _piece(self, piece: Sequence[Submission]) -> None:
         for (partner, route), group in _grouped(piece).items():
             await (self._by_http(partner, group) if route is Route.HTTP else self._by_kafka(partner, group))
 
     async def _by_kafka(self, partner: str, group: Sequence[Submission]) -> None:
-        client = self._clients[partner]
-        messages = [event_of(each, client) for each in group]
+        messages = [event_of(each, self._clients[partner]) for each in group]
+        await self.publish(partner, messages)
+        self._accepted(len(messages))
+
+    async def publish(self, partner: str, messages: Sequence[Message]) -> None:
+        """Publish as a partner, again and again until the brokers confirm."""
         while True:
             try:
-                await client.publish(messages)
+                await self._clients[partner].publish(messages)
             except NotConfirmed:
                 self.sent.sent_again += len(messages)
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
-                self.sent.confirmed += len(messages)
                 return
 
     async def _by_http(self, partner: str, group: Sequence[Submission]) -> None:
@@ -112,12 +126,15 @@ class Load:
             if answer is not None and answer.status_code in (202, 207):
                 taken = [each["accepted"] for each in answer.json()["completions"]]
                 assert taken == [each.kind is not Kind.UNKNOWN for each in group], answer.text
-                self.sent.confirmed += sum(taken)
+                self._accepted(sum(taken))
                 self.sent.refused_at_the_door += len(taken) - sum(taken)
                 return
             assert answer is None or answer.status_code in (429, 503), f"{answer.status_code}: {answer.text}"
             self.sent.sent_again += len(group)
             await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _accepted(self, number: int) -> None:
+        self.sent.accepted += [datetime.now(UTC)] * number
 
 
 def _credentials(broker: Broker | KafkaCluster, partner: str) -> dict[str, Any]:
@@ -126,6 +143,12 @@ def _credentials(broker: Broker | KafkaCluster, partner: str) -> dict[str, Any]:
         return {}
     settings = broker.settings(partner_user(partner))
     return {"username": settings.kafka_username, "password": settings.kafka_secret(), "ca_file": settings.kafka_ca_file}
+
+
+def due(number: int, passed: float, seconds: float) -> int:
+    """How many of so many completions are to be sent when so many seconds have passed: the first at once, half in the
+    `seconds` expected, and then ever more slowly, so that some are left for long after."""
+    return 1 + int(number * passed / (passed + seconds))
 
 
 def event_id(submission: Submission) -> str:

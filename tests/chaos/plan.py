@@ -10,7 +10,9 @@ from itertools import accumulate, pairwise
 from random import Random
 from types import MappingProxyType
 
+from chaos.wishes import BulkWish, Wishes, draw_wishes
 from laurel.contracts.errors import Code
+from laurel.contracts.status import Action
 
 SCALED = ("issuer", "registry", "notifier")
 """The services that share work among instances. A verifier shares none: each has all of it."""
@@ -39,17 +41,22 @@ class Route(Enum):
 
 
 class Fault(Enum):
-    """What is done to the running system."""
+    """What is done to the running system: what is killed (SIGKILL) is started again, what is frozen (SIGSTOP) wakes up
+    after its session has run out, and there are three instances of a service or one."""
 
-    KILL_SERVICE = "service killed (SIGKILL) and started"
-    FREEZE_SERVICE = "service frozen (SIGSTOP) past its session, then woken"
-    KILL_BROKER = "broker killed (SIGKILL) and started"
-    KILL_DATABASE = "database killed (SIGKILL) and started"
-    SCALE_OUT = "scaled out from one to three instances"
-    SCALE_IN = "scaled in from three instances to one"
-    ROLL = "rolling restart of everything"
+    KILL_SERVICE = "service killed"
+    FREEZE_SERVICE = "service frozen"
+    KILL_BROKER = "broker killed"
+    KILL_DATABASE = "database killed"
+    SCALE_OUT = "scaled out"
+    SCALE_IN = "scaled in"
+    ROLL = "rolling restart"
 
 
+_SECONDS = {
+    Fault.KILL_SERVICE: 2.5, Fault.FREEZE_SERVICE: 7.0, Fault.KILL_BROKER: 6.0, Fault.KILL_DATABASE: 4.0,
+    Fault.SCALE_OUT: 20.0, Fault.SCALE_IN: 12.0, Fault.ROLL: 30.0,
+}  # fmt: skip
 _APART = 3  # steps between two at the same target, where that can be had
 KILLS = frozenset({Fault.KILL_SERVICE, Fault.KILL_BROKER, Fault.KILL_DATABASE})
 
@@ -72,11 +79,11 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A burst of completions and, `wait` seconds after it began, a fault that lasts `hold` seconds.
+    """A burst of completions and, `wait` seconds after it began, a fault whose target is away for `hold` seconds.
 
-    `suspend` names earlier completions whose credentials are to be suspended meanwhile. `target` is a process by its
-    name. A service is waited for until it is ready, to be killed at work, unless `impatient`: then it may be hit while
-    it starts.
+    `wishes` are changes of status to be asked for meanwhile, of what earlier completions earned. `target` is a process
+    by its name. A service is waited for until it is ready, to be killed at work, unless `impatient`: then it may be hit
+    while it starts.
     """
 
     burst: int
@@ -85,28 +92,35 @@ class Step:
     target: str = ""
     hold: float = 0.0
     impatient: bool = False
-    suspend: tuple[int, ...] = ()
+    wishes: tuple[Wishes | BulkWish, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes on two cores. The burst is made and paced by it."""
+        return _SECONDS[self.fault]
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything there is in a run. `kills` is by service, or `broker` or `database`."""
+    """How much of everything there is in a run. `kills` is by service, or `broker` or `database`; `bulks` has for each
+    bulk suspension how many credentials it selects."""
 
     completions: int
     kills: Mapping[str, int]
     freezes: int
     scalings: int
     rolls: int
+    bulks: tuple[int, ...]
 
 
 FAST = Size(
-    600, MappingProxyType({"issuer": 2, "registry": 2, "notifier": 2, "verifier": 1, "broker": 1, "database": 1}),
-    freezes=1, scalings=1, rolls=1,
+    800, MappingProxyType({"issuer": 2, "registry": 2, "notifier": 2, "verifier": 1, "broker": 1, "database": 1}),
+    freezes=1, scalings=1, rolls=1, bulks=(40,),
 )  # fmt: skip
 LONG = Size(
     10_000,
     MappingProxyType({"issuer": 56, "registry": 56, "notifier": 56, "verifier": 16, "broker": 12, "database": 12}),
-    freezes=12, scalings=3, rolls=2,
+    freezes=12, scalings=3, rolls=2, bulks=(300, 300, 300),
 )  # fmt: skip
 
 
@@ -119,9 +133,9 @@ class Plan:
     steps: tuple[Step, ...]
 
     @property
-    def suspended(self) -> frozenset[int]:
-        """The completions whose credentials are suspended in the end."""
-        return frozenset(number for step in self.steps for number in step.suspend)
+    def asked(self) -> dict[int, tuple[Action, ...]]:
+        """By completion, what is asked for of its credential; nothing, of those that are not in it."""
+        return {of: actions for step in self.steps for each in step.wishes for of, actions in each.actions.items()}
 
     @property
     def bursts(self) -> list[Sequence[Submission]]:
@@ -134,8 +148,10 @@ def make_plan(seed: int, size: Size) -> Plan:
     """The run of a seed; the same again for the same arguments."""
     draw = Random(seed)
     steps = _steps(draw, size)
-    submissions = tuple(_submissions(draw, steps))
-    return Plan(seed, submissions, tuple(_with_suspensions(draw, steps, submissions)))
+    plan = Plan(seed, tuple(_submissions(draw, steps)), tuple(steps))
+    good = [[each.number for each in burst if each.kind is Kind.GOOD] for burst in plan.bursts]
+    wishes = draw_wishes(draw, good, size.bulks)
+    return replace(plan, steps=tuple(replace(step, wishes=each) for step, each in zip(steps, wishes, strict=True)))
 
 
 def _steps(draw: Random, size: Size) -> list[Step]:
@@ -194,8 +210,8 @@ def _instance(draw: Random, service: str, instances: int) -> str:
 
 
 def _with_bursts(draw: Random, steps: Sequence[Step], completions: int) -> list[Step]:
-    """The steps with all completions shared out among them; what takes longer gets more of them."""
-    weights = [draw.uniform(0.5, 1.5) * (1 if step.fault in KILLS else 2) for step in steps]
+    """The steps with all completions shared out among them, so that they come for as long as each lasts."""
+    weights = [draw.uniform(0.7, 1.3) * step.seconds for step in steps]
     ends = [round(completions * part / sum(weights)) for part in accumulate(weights, initial=0.0)]
     bursts = [end - start for start, end in pairwise(ends)]
     return [replace(step, burst=burst) for burst, step in zip(bursts, steps, strict=True)]
@@ -213,20 +229,6 @@ def _submissions(draw: Random, steps: Sequence[Step]) -> list[Submission]:
         made += burst
         originals += [each for each in burst if each.kind is Kind.GOOD]
     return made
-
-
-def _with_suspensions(draw: Random, steps: Sequence[Step], submissions: Sequence[Submission]) -> list[Step]:
-    """The steps with a suspension for about one completion in twenty, of what good ones were sent before."""
-    open_ones: list[int] = []
-    found, start = [], 0
-    for step in steps:
-        chosen = draw.sample(open_ones, min(len(open_ones), step.burst // 20 + 1))
-        found.append(replace(step, suspend=tuple(chosen)))
-        burst = submissions[start : start + step.burst]
-        open_ones = [each for each in open_ones if each not in chosen]
-        open_ones += [each.number for each in burst if each.kind is Kind.GOOD]
-        start += step.burst
-    return found
 
 
 def _submission(draw: Random, number: int, originals: Sequence[Submission]) -> Submission:

@@ -7,12 +7,12 @@ import asyncio
 import logging
 import random
 import shutil
-import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -24,16 +24,18 @@ from chaos.changes import StatusChanges
 from chaos.copies import copies
 from chaos.faults import ENVIRONMENT, Faults, Injected
 from chaos.load import Load
-from chaos.plan import FAST, KILLS, LONG, Plan, make_plan
+from chaos.mails import arrived
+from chaos.operating import Rebuilt, apply_catalog, rebuild
+from chaos.plan import FAST, KILLS, LONG, Fault, Plan, make_plan
 from chaos.repeats import causes_of
 from chaos.settle import settled
-from chaos.statuses import compare_statuses
+from chaos.statuses import ask_verifiers, compare_statuses, read_statuses
+from chaos.traffic import accepted_in_parts, silences
 from laurel.contracts.access import ADMIN, OPERATOR
 from laurel.runtime.settings import KafkaSettings
 from laurel_local.broker import KafkaCluster
 from laurel_local.consortium import Consortium, load_or_make
 from laurel_local.database import EmbeddedDatabase
-from laurel_local.mail_store import header
 from laurel_local.mailbox import Mailbox
 from laurel_local.secured_kafka import SecuredCluster
 from laurel_local.services import Ports
@@ -49,9 +51,11 @@ class Report:
     plan: Plan
     injected: tuple[Injected, ...]
     ended_by_itself: tuple[str, ...]
+    accepted: tuple[datetime, ...]
     evidence: Evidence
     balance: Balance
-    seconds: float
+    rebuilt: Rebuilt
+    seconds: float = 0.0
 
     @property
     def kills(self) -> int:
@@ -61,7 +65,8 @@ class Report:
     @property
     def wrong(self) -> list[str]:
         """Everything that is not as it should be."""
-        return [*self.balance.wrong, *(f"ended by itself: {each}" for each in self.ended_by_itself)]
+        rebuilt = [] if self.rebuilt.hash else [f"the registry that the log makes is another one: {self.rebuilt.told}"]
+        return [*self.balance.wrong, *(f"ended by itself: {each}" for each in self.ended_by_itself), *rebuilt]
 
 
 def run(
@@ -89,10 +94,8 @@ def run(
     began = time.monotonic()
     with stack:
         apply_catalog(stack, consortium, faults.ports)
-        evidence, balance = asyncio.run(_play(plan, stack, consortium, faults, say, tick))
-    return Report(
-        plan, tuple(faults.injected), tuple(faults.ended_by_itself), evidence, balance, time.monotonic() - began
-    )
+        report = asyncio.run(_play(plan, stack, consortium, faults, say, tick))
+    return replace(report, seconds=time.monotonic() - began)
 
 
 def _cluster(directory: Path, consortium: Consortium, *, secured: bool) -> KafkaCluster:
@@ -109,58 +112,81 @@ def _settings(cluster: KafkaCluster, user: str) -> KafkaSettings:
 
 async def _play(
     plan: Plan, stack: Stack, consortium: Consortium, faults: Faults, say: Say, tick: Callable[[int, int], None]
-) -> tuple[Evidence, Balance]:
-    sent = 0
-    public_url = faults.ports.url("registry")
-    async with (
-        Load(stack.broker, consortium, lambda: faults.urls("issuer")) as load,
-        StatusChanges(consortium, public_url, lambda: faults.urls("registry")) as changes,
-    ):
-        for number, (step, burst) in enumerate(zip(plan.steps, plan.bursts, strict=True)):
-            changes.suspend([plan.submissions[each] for each in step.suspend])
-            async with asyncio.TaskGroup() as together:
-                together.create_task(load.burst(burst))
-                await asyncio.sleep(step.wait)
-                await faults.inject(step)
-            sent += len(burst)
-            tick(sent, number + 1)
-        await faults.all_ready()
-    say("everything is sent; waiting until everything is handled")
+) -> Report:
+    load = Load(stack.broker, consortium, lambda: faults.urls("issuer"))
+    changes = StatusChanges(
+        consortium, faults.ports.url("registry"), plan.submissions, load, lambda: faults.urls("registry")
+    )
+    async with load, changes:
+        await _send_amid_faults(plan, load, changes, faults, tick)
+        say("everything is sent; waiting until every status is changed")
+    say("waiting until everything is handled")
+    await faults.add_verifier()
     await faults.all_ready()
     assert isinstance(stack.broker, KafkaCluster)
     settings = _settings(stack.broker, OPERATOR)
     at_rest = await settled(settings, stack.database.url, say)
     await faults.all_ready()
-    mails = [(header(mail, "Message-ID"), at) for mail, at in stack.mailbox.arrivals()]
-    evidence = await gather(settings, stack.database.url, mails)
+    say("everything is handled; comparing, and making the registry anew from the log alone")
+    rebuilding = asyncio.create_task(asyncio.to_thread(rebuild, stack, faults.ports))
+    evidence = await gather(settings, stack.database.url, arrived(stack.mailbox))
     balance = balance_of(evidence, plan.submissions, causes_of(faults.injected))
     balance.figures |= {"sent again": load.sent.sent_again, "refused at the door": load.sent.refused_at_the_door}
-    suspended = {changes.credential_of(plan.submissions[each]) for each in plan.suspended}
     few = {name: found for name, found in (await copies(_settings(stack.broker, ADMIN))).items() if found != (3, 2)}
     balance.must_not_be("topics without three copies, two of them in sync", few.items())
-    await compare_statuses(settings, stack.database.url, suspended, faults.ports.url("verifier"), balance)
+    balance.must_not_be("faults in which no completion was accepted", silences(faults.injected, load.sent.accepted))
+    statuses = await read_statuses(settings)
+    asked = {changes.credential_of(number): actions for number, actions in plan.asked.items()}
+    compare_statuses(statuses, asked, balance)
+    await ask_verifiers(statuses, asked, faults.urls("verifier"), balance)
     if not at_rest:
         balance.wrong.append("the system did not come to rest")
-    return evidence, balance
+    return Report(
+        plan, tuple(faults.injected), tuple(faults.ended_by_itself), tuple(load.sent.accepted), evidence, balance,
+        await rebuilding,
+    )  # fmt: skip
 
 
-def apply_catalog(stack: Stack, consortium: Consortium, ports: Ports) -> None:
-    """Load the catalog, as an operator does."""
-    laurel = str(Path(sys.executable).with_name("laurel"))
-    where = ["--registry", ports.url("registry"), "--token-file", str(consortium.admin_token_file)]
-    subprocess.run(
-        [laurel, "catalog", "apply", str(consortium.catalog_file), *where], check=True, capture_output=True, timeout=300
-    )
+async def _send_amid_faults(
+    plan: Plan, load: Load, changes: StatusChanges, faults: Faults, tick: Callable[[int, int], None]
+) -> None:
+    """Play the plan: each burst is sent, and its changes are asked for, while its fault lasts."""
+    sent = 0
+    for number, (step, burst) in enumerate(zip(plan.steps, plan.bursts, strict=True), 1):
+        changes.ask(step.wishes)
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as together:
+            together.create_task(load.burst(burst, step.seconds, over))
+            await asyncio.sleep(step.wait)
+            await faults.inject(step)
+            over.set()
+        faults.say(f"  {_met(faults.injected[-1], load.sent.accepted)}")
+        sent += len(burst)
+        tick(sent, number)
+    await faults.all_ready()
+
+
+def _met(fault: Injected, accepted: Sequence[datetime]) -> str:
+    """How the load went on while a fault lasted."""
+    parts = accepted_in_parts(fault, accepted)
+    lasted = (fault.over - fault.at).total_seconds()
+    return f"lasted {lasted:.1f} s; completions accepted, part by part: {' '.join(map(str, parts))}"
 
 
 def show(report: Report, console: Console) -> None:
     """The faults by kind and target, the reconciliation, and whatever is wrong."""
-    table = Table(title="Faults injected", title_justify="left", pad_edge=False)
-    for heading in ("fault", "what", "times"):
-        table.add_column(heading)
-    counts = Counter((each.step.fault, each.step.target.partition("-")[0]) for each in report.injected)
-    for (fault, target), count in sorted(counts.items(), key=lambda each: (each[0][0].name, each[0][1])):
-        table.add_row(fault.value, target, str(count))
+    table = Table(title="Faults, and completions accepted meanwhile", title_justify="left")
+    for heading in ("fault", "what", "times", "seconds", "accepted", "least in a part"):
+        table.add_column(heading, justify="left" if heading in ("fault", "what") else "right")
+    kinds: defaultdict[tuple[Fault, str], list[Injected]] = defaultdict(list)
+    for each in report.injected:
+        kinds[each.step.fault, each.step.target.partition("-")[0]].append(each)
+    for (fault, target), found in sorted(kinds.items(), key=lambda each: (each[0][0].name, each[0][1])):
+        seconds = sum((each.over - each.at).total_seconds() for each in found)
+        parts = [accepted_in_parts(each, report.accepted) for each in found]
+        table.add_row(
+            fault.value, target, str(len(found)), f"{seconds:.0f}", str(sum(map(sum, parts))), str(min(map(min, parts)))
+        )
     console.print(table)
     console.print(
         f"{report.kills} kills, {len(report.injected)} faults, {report.seconds:.0f} s, seed {report.plan.seed}"
@@ -169,10 +195,14 @@ def show(report: Report, console: Console) -> None:
     for name, value in report.balance.figures.items():
         figures.add_row(name, str(value))
     console.print(figures)
-    for each in report.balance.notes:
-        console.print(each, highlight=False, markup=False)
-    for each in report.wrong:
-        console.print(f"WRONG {each}", style="red", highlight=False, markup=False)
+    for note in report.balance.notes:
+        console.print(note, highlight=False, markup=False)
+    if report.rebuilt.hash:
+        console.print(
+            f"The registry that the log alone makes has the same hash: {report.rebuilt.hash}", highlight=False
+        )
+    for wrong in report.wrong:
+        console.print(f"WRONG {wrong}", style="red", highlight=False, markup=False)
     if not report.wrong:
         console.print("[green]All is in balance: nothing lost, nothing doubled.[/]")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -24,10 +25,10 @@ _STILL_SECONDS = 120.0
 Ends = Mapping[TopicPartition, int]
 
 
-async def settled(kafka: KafkaSettings, database_url: str, progress: Callable[[str], None]) -> bool:
+async def settled(kafka: KafkaSettings, database_url: str, say: Callable[[str], None]) -> bool:
     """Wait; True when all is at rest, False when nothing has moved for two minutes and it is not."""
-    last: object = None
-    left, behind = "no look yet", dict[str, int]()
+    progress = Progress()
+    behind, mails = dict[str, int](), 0
     moved_at = time.monotonic()
     while time.monotonic() - moved_at < _STILL_SECONDS:
         try:
@@ -36,19 +37,35 @@ async def settled(kafka: KafkaSettings, database_url: str, progress: Callable[[s
             mails, lists = await asyncio.to_thread(left_to_do, database_url)
             after = await ends_of(kafka, TOPICS)
         except (KafkaError, PyMongoError, OSError) as error:
-            progress(f"cannot look: {type(error).__name__}")
+            say(f"cannot look: {type(error).__name__}")
             await asyncio.sleep(0.5)
             continue
         if not any((*behind.values(), mails, lists)) and _events(before) == _events(after):
             return True
-        left = f"{sum(behind.values())} records to be handled, {mails} mails and {lists} families of lists to go out"
-        progress(left)
-        seen = (behind, mails, lists, _events(after))
-        if seen != last:
-            last, moved_at = seen, time.monotonic()
+        say(f"{sum(behind.values())} records to be handled, {mails} mails and {lists} families of lists to go out")
+        if progress.since(behind, (mails, lists, _events(after))):
+            moved_at = time.monotonic()
         await asyncio.sleep(0.5)
-    progress(f"NOTHING MOVES: { ({name: count for name, count in behind.items() if count}) }, open mails {mails}")
+    say(f"NOTHING MOVES: { ({name: count for name, count in behind.items() if count}) }, open mails {mails}")
     return False
+
+
+@dataclass
+class Progress:
+    """Whether anything has moved from one look to the next."""
+
+    _least: dict[str, int] = field(default_factory=dict)
+    _others: object = None
+
+    def since(self, behind: Mapping[str, int], others: object) -> bool:
+        """Look: has a group that is `behind` come closer than ever, or have the `others` changed?
+
+        Heartbeats keep coming, so who reads nothing falls back further and further, which is no progress.
+        """
+        least = {name: min(count, self._least.get(name, count)) for name, count in behind.items()}
+        moved = (least, others) != (self._least, self._others)
+        self._least, self._others = least, others
+        return moved
 
 
 async def ends_of(kafka: KafkaSettings, topics: Sequence[Topic]) -> Ends:

@@ -16,7 +16,7 @@ def at(seconds: float) -> datetime:
 
 
 def fault(seconds: float, fault: Fault = Fault.KILL_SERVICE, target: str = "notifier", hold: float = 0.0) -> Injected:
-    return Injected(Step(1, 0, fault, target, hold), at(seconds))
+    return Injected(Step(1, 0, fault, target, hold), at(seconds), at(seconds + hold))
 
 
 def repeat(unnoted: float, name: str = "mail") -> Repeat:

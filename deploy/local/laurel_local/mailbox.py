@@ -55,9 +55,9 @@ class Mailbox(Part):
         """The mails received, oldest first."""
         return [self._store.read(mail_id) for mail_id in self._store.ids()]
 
-    def arrivals(self) -> list[tuple[EmailMessage, datetime]]:
-        """The mails received and when, oldest first."""
-        return [(self._store.read(mail_id), received_at(mail_id)) for mail_id in self._store.ids()]
+    def arrivals(self) -> list[tuple[bytes, datetime]]:
+        """The mails received, to the byte, and when, oldest first."""
+        return [(self._store.raw(mail_id), received_at(mail_id)) for mail_id in self._store.ids()]
 
     def fail(self, code: int, times: int) -> None:
         """Have the next `times` mails answered with this SMTP code; 0 times ends it."""

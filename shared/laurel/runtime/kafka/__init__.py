@@ -7,12 +7,13 @@ lose events here, so everything that matters is set explicitly.
 from laurel.runtime.kafka.access import apply_rules, compare_rules, remove_user, set_password
 from laurel.runtime.kafka.bus import Kafka
 from laurel.runtime.kafka.connecting import LoginRefused
+from laurel.runtime.kafka.connection import Connection
 from laurel.runtime.kafka.letters import dead_letter
 from laurel.runtime.kafka.provisioning import provision, until_answered
 from laurel.runtime.kafka.tools import begins, committed, resend, scan
 from laurel.runtime.kafka.views import TableReader
 
 __all__ = [
-    "Kafka", "LoginRefused", "TableReader", "apply_rules", "begins", "committed", "compare_rules", "dead_letter",
-    "provision", "remove_user", "resend", "scan", "set_password", "until_answered",
+    "Connection", "Kafka", "LoginRefused", "TableReader", "apply_rules", "begins", "committed", "compare_rules",
+    "dead_letter", "provision", "remove_user", "resend", "scan", "set_password", "until_answered",
 ]  # fmt: skip
