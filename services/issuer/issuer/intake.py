@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Request
 from opentelemetry.trace import SpanKind
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import Field, ValidationError
 
 from issuer import domain
 from issuer.derivation import Derivation
@@ -42,15 +42,8 @@ class CompletionIn(Contract):
     """What was completed, and by whom."""
 
 
-def _as_given(value: object, _: ValidatorFunctionWrapHandler) -> object:
-    """Lets a body through: each completion is read by itself, so that one bad one does not refuse the others."""
-    return value
-
-
-CompletionsIn = Annotated[
-    CompletionIn | Annotated[list[CompletionIn], Field(min_length=1, max_length=INTAKE_LIMIT)],
-    WrapValidator(_as_given),
-]
+CompletionsIn = CompletionIn | Annotated[list[CompletionIn], Field(min_length=1, max_length=INTAKE_LIMIT)]
+"""The body as it is described. Each completion is read by itself, so that one bad one does not refuse the others."""
 
 
 class CompletionTaken(Contract):
@@ -90,7 +83,6 @@ class Intake:
         self._policy = policy
         self._clock = clock
         self._health = health
-        self._catching_up = asyncio.Lock()  # strangers with wrong keys wait for each other, not for the broker
 
     async def sender_of(self, request: Request) -> domain.Sender:
         """The partner whose API key the request bears, and the key.
@@ -164,7 +156,7 @@ class Intake:
     async def _catch_up(self) -> None:
         """Take in what the registry has just published, before anything is refused for the lack of it."""
         try:
-            async with self._catching_up, asyncio.timeout(PUBLISH_SECONDS):
+            async with asyncio.timeout(PUBLISH_SECONDS):
                 await self._catalog.catch_up()
         except Exception as error:
             if not is_transient(error):
