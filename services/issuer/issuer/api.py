@@ -17,6 +17,7 @@ from laurel.runtime.shedding import Shedding
 from laurel.runtime.web import json_body
 
 PATH = "/completions"
+_KID = "With dryRun, for what will be published over Kafka: the name of the partner's key that will sign it."
 _BODY = openapi.body(TypeAdapter(CompletionsIn))
 _ANSWERS: openapi.Responses = {
     200: {"model": CompletionsForeseen, "description": "With dryRun: what would become of each. Nothing was done."},
@@ -52,11 +53,15 @@ def routes(intake: Intake, dry_run: DryRun, shedding: Shedding) -> APIRouter:
         is_dry_run: Annotated[
             bool, Query(alias="dryRun", description="Say what would become of them, and do nothing.")
         ] = False,
+        kid: Annotated[str | None, Query(max_length=200, description=_KID)] = None,
     ) -> JSONResponse:
         """A single one that is refused is answered with a problem document; of several, each with its own outcome.
 
-        Accepted means that the brokers have it. It is checked again on its way to becoming a credential.
+        Accepted means that the brokers have it. It is checked again on its way to becoming a credential. A dry run goes
+        by what was handled: what was accepted a moment ago and comes again is told as issued, and will be a duplicate.
         """
+        if kid is not None and not is_dry_run:
+            raise Rejected(Code.INVALID_BODY, "/kid", "The parameter kid goes with dryRun=true only: leave it out.")
         # The body is not a parameter: it would be read before the key is looked at, and before there is a place.
         with shedding.place():
             given = await _read(request)
@@ -66,7 +71,7 @@ def routes(intake: Intake, dry_run: DryRun, shedding: Shedding) -> APIRouter:
                     Code.INVALID_BODY, "", f"Send between 1 and {INTAKE_LIMIT} completions, not {len(items)}."
                 )  # fmt: skip
             if is_dry_run:
-                foreseen = await dry_run.foresee(sender, items)
+                foreseen = await dry_run.foresee(sender, items, kid)
                 return JSONResponse(json_body(CompletionsForeseen(completions=foreseen)))
             trace = telemetry.carrier_of([(name.decode("latin-1"), raw) for name, raw in request.headers.raw])
             taken = await intake.take(sender, items, trace)
