@@ -3,7 +3,8 @@
 Partners publish all of them at once over Kafka, and a program floods the HTTP intake beside them. While they drain,
 an administrator changes a status again and again, and a verifier is watched until it answers by it. Reported are the
 memory of each process (resident, over time), how many requests were shed, how long the changes took, the rate of
-issuing, and the reconciliation. It fails when a service grows beyond its bound, or when anything is lost or doubled.
+issuing, and the reconciliation. It fails when a service grows beyond its bound, when anything is lost or doubled, or
+when the intake shed nothing, shed without saying when to come again, or took in what is not registered in the end.
 Mails go out after the rest; they are not waited for.
 """
 
@@ -24,12 +25,14 @@ import httpx
 import orjson
 from rich.console import Console
 
+from bench.http import Client
 from bench.laurel import ACHIEVEMENT, BROKERS, Laurel, bars, completion, running
 from bench.revocation import SEEN, percentile
 from laurel.contracts.completions import CompletionRecorded
 from laurel.contracts.topics import COMPLETIONS, CREDENTIALS
 from laurel.partner import PartnerClient
 from laurel.reconciliation import Report, reconcile
+from laurel.runtime.mongo import Mongo
 from laurel_local.services import SERVICES
 from support.waiting import eventually
 
@@ -51,6 +54,10 @@ class Measured:
     memory: dict[str, list[float]] = field(default_factory=dict)
     changes: list[float] = field(default_factory=list)
     answers: Counter[int] = field(default_factory=Counter)
+    curt: int = 0
+    """Of the requests that were shed, those that were not told when to come again."""
+    unregistered: set[str] = field(default_factory=set)
+    """The ids of the credentials that the intake promised and the registry does not have."""
     published_in: float = 0.0
     drained_in: float = 0.0
     registered: int = 0
@@ -68,13 +75,14 @@ async def measure(laurel: Laurel, options: argparse.Namespace) -> Measured:
         begin = loop.time()
         watching = asyncio.create_task(_watch_memory(laurel, measured))
         changing = asyncio.create_task(_change(laurel, client, ids, measured))
-        flooding = asyncio.create_task(_flood(laurel, client, options.flood, measured))
+        flooding = asyncio.create_task(_flood(laurel, options.flood, measured))
         await _publish(laurel, options.completions)
         measured.published_in = loop.time() - begin
         taken = await flooding
-        await _registered(laurel, client, CHANGED + options.completions + taken, options.patience)
+        measured.registered = CHANGED + options.completions + len(taken)
+        await _registered(laurel, client, measured.registered, options.patience)
         measured.drained_in = loop.time() - begin
-        measured.registered = CHANGED + options.completions + taken
+        measured.unregistered = taken - await _in_registry(laurel, taken)
         for task in (watching, changing):
             if task.done():
                 task.result()  # it should not have ended: tell why
@@ -124,16 +132,33 @@ async def _publish(laurel: Laurel, count: int) -> None:
                 progress.update(bar, advance=len(numbers))
 
 
-async def _flood(laurel: Laurel, client: httpx.AsyncClient, requests: int, measured: Measured) -> int:
-    """Send that many requests of 25 completions at once; tells how many completions were taken."""
+async def _flood(laurel: Laurel, requests: int, measured: Measured) -> set[str]:
+    """Send that many requests of 25 completions at once; tells the ids of the credentials that were promised."""
+    # What takes long to make comes one after the other, and then never fills the intake's places.
+    bodies = [orjson.dumps([completion(f"flood-{each}-{part}") for part in range(25)]) for each in range(requests)]
+    headers = {"Authorization": f"Bearer {laurel.consortium.api_keys['campus']}"}
+    client = Client(laurel.ports.url("issuer"), headers)
 
-    async def one(number: int) -> int:
-        sent = [completion(f"flood-{number}-{each}") for each in range(25)]
-        status = (await laurel.post_completions(client, sent)).status_code
-        measured.answers[status] += 1
-        return len(sent) if status == 202 else 0
+    async def one(body: bytes) -> set[str]:
+        answer = await client.post("/completions", body)
+        measured.answers[answer.status] += 1
+        if answer.status == 429 and not answer.headers.get("retry-after", "").isdecimal():
+            measured.curt += 1
+        return {each["credential"] for each in answer.json()["completions"]} if answer.status == 202 else set()
 
-    return sum(await asyncio.gather(*(one(number) for number in range(requests))))
+    try:
+        return set().union(*await asyncio.gather(*map(one, bodies)))
+    finally:
+        client.close()
+
+
+async def _in_registry(laurel: Laurel, ids: set[str]) -> set[str]:
+    mongo = Mongo(laurel.sources.registry)
+    try:
+        rows = mongo.collection("credentials").find({"_id": {"$in": list(ids)}}, {"_id": 1})
+        return {row["_id"] for row in await rows.to_list(None)}
+    finally:
+        await mongo.close()
 
 
 async def _change(laurel: Laurel, client: httpx.AsyncClient, ids: list[str], measured: Measured) -> None:
@@ -176,13 +201,26 @@ def bound_of(service: str, credentials: int) -> float:
     return GROWTH_MIB + (credentials * VERIFIER_KIB / 1024 if service == "verifier" else 0)
 
 
+def intake_faults(measured: Measured) -> list[str]:
+    """What the intake did not keep of its promises, or was not put to the test in."""
+    others = {status: count for status, count in measured.answers.items() if status not in (202, 429)}
+    return [
+        sentence for wrong, sentence in (
+            (not measured.answers[429], "the intake shed nothing: flood it with more requests"),
+            (measured.curt, f"{measured.curt} requests were shed without a Retry-After"),
+            (others, f"the intake answered {others}"),
+            (measured.unregistered, f"{len(measured.unregistered)} credentials were promised and are not registered"),
+        ) if wrong
+    ]  # fmt: skip
+
+
 def report(name: str, measured: Measured, options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Print one broker's figures; returns them, `wrong` among them."""
     taken = measured.registered - CHANGED
     console.print(f"\n[bold]{name}[/]: {options.completions} completions published in {measured.published_in:.0f} s;"
                   f" with the intake's {taken} drained in {measured.drained_in:.0f} s,"
                   f" {taken / measured.drained_in:.0f} a second")  # fmt: skip
-    memory, wrong = {}, []
+    memory, wrong = {}, intake_faults(measured)
     for part, values in measured.memory.items():
         tenth = max(1, len(values) // 10)
         memory[part] = {
@@ -216,7 +254,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--broker", action="append", choices=BROKERS, help="embedded, kafka; Kafka unless given")
     parser.add_argument("--completions", type=int, default=100_000)
-    parser.add_argument("--flood", type=int, default=400, help="requests of 25 completions, all at once")
+    parser.add_argument(
+        "--flood", type=int, default=400, help="requests of 25 completions, all at once; so many that some are shed"
+    )
     parser.add_argument("--patience", type=float, default=7200.0, help="seconds that draining may take")
     parser.add_argument("--directory", type=Path, default=Path("var/bench/burst"))
     options = parser.parse_args()

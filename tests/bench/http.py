@@ -17,10 +17,11 @@ _IDLE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer's status and body."""
+    """An answer's status and body, and its headers, all in lower case."""
 
     status: int
     body: bytes
+    headers: dict[str, str]
 
     def json(self) -> Any:
         """The body, read. Raises AssertionError where the call failed."""
@@ -52,7 +53,7 @@ class Client:
         writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         fields = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-        answer = Answer(int(head[0].split()[1]), await reader.readexactly(int(fields["content-length"])))
+        answer = Answer(int(head[0].split()[1]), await reader.readexactly(int(fields["content-length"])), fields)
         self._idle.append((asyncio.get_running_loop().time(), reader, writer))
         return answer
 

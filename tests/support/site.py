@@ -19,6 +19,7 @@ class Site:
     url: str = ""
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     holding: Event = field(default_factory=Event)
     held: set[str] = field(default_factory=set)
@@ -59,6 +60,8 @@ def serving(tls: SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(raw)))
+            for name, value in state.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(raw)
 

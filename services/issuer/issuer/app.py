@@ -27,7 +27,8 @@ from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka, until_answered
 from laurel.runtime.lifecycle import Lifecycle
 from laurel.runtime.mongo import Mongo
-from laurel.runtime.web import Shedding, create_app
+from laurel.runtime.shedding import Shedding
+from laurel.runtime.web import create_app
 
 SERVICE = "issuer"
 
@@ -73,7 +74,8 @@ def build(settings: IssuerSettings, *, clock: Clock = utc_now) -> FastAPI:
     guard = Guard(SOURCE, keys, catalog.find_operator, kafka.publish, clock, health.not_ready)
     app.include_router(vc_api.routes(issuing, None if settings.vc_api_open else guard, health))
     intake = Intake(catalog, kafka, derivation, addresses, policy, clock, health)
-    app.include_router(api.routes(intake, DryRun(intake, store, catalog, signer, addresses, policy, clock)))
+    dry_run = DryRun(intake, store, catalog, signer, addresses, policy, clock)
     # Each may hold a whole body, and some seconds: what comes on top is better told so than left to wait.
-    app.add_middleware(Shedding, paths=frozenset({api.PATH}), limit=settings.intake_requests_at_once)
+    shedding = Shedding(api.PATH, settings.intake_requests_at_once)
+    app.include_router(api.routes(intake, dry_run, shedding))
     return app

@@ -126,13 +126,24 @@ def authenticate(event: Envelope, catalog: CatalogIndex, intake_key: PublicKey, 
         if partner is None:
             raise Rejected(Code.UNKNOWN_KEY, "", "The partner that this event was taken in for is not registered.")
         return Sender(partner)
-    found = catalog.partner_of_key(claimed.kid)
+    partner, key = key_in_use(claimed.kid, catalog, now)
+    signature.check(event, claimed, PublicKey.from_multibase(key.public_key_multibase))
+    return Sender(partner, key)
+
+
+def key_in_use(kid: str, catalog: CatalogIndex, now: datetime) -> tuple[PartnerPublished, PartnerKey]:
+    """The signing key of this name, and whose it is. Raises Rejected(UNKNOWN_KEY)."""
+    found = catalog.partner_of_key(kid)
     if found is None or _retired(found[1], now):
-        raise Rejected(
-            Code.UNKNOWN_KEY, "", "The signature's kid names no key in use: sign with a key registered in the catalog."
-        )
-    signature.check(event, claimed, PublicKey.from_multibase(found[1].public_key_multibase))
-    return Sender(*found)
+        raise unknown_key()
+    return found
+
+
+def unknown_key() -> Rejected:
+    """What an event is answered with whose signature names no key that can have made it."""
+    return Rejected(
+        Code.UNKNOWN_KEY, "", "The signature's kid names no key in use: sign with a key registered in the catalog."
+    )
 
 
 def possible_senders(event: Envelope, catalog: CatalogIndex) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from issuer import domain
 from issuer.domain import Sender
-from issuer.intake import CompletionTaken, Intake
+from issuer.intake import CompletionTaken, Intake, refused
 from issuer.signer import Signer
 from issuer.store import Store
 from laurel.contracts.addresses import Addresses
@@ -74,13 +74,32 @@ class DryRun:
     policy: domain.Policy
     clock: Clock
 
-    async def foresee(self, sender: Sender, given: Sequence[object]) -> list[CompletionForeseen]:
-        """What would become of each. Raises Rejected(NOT_READY) if the broker does not answer."""
+    async def foresee(
+        self, sender: Sender, given: Sequence[object], kid: str | None = None
+    ) -> list[CompletionForeseen]:
+        """What would become of each, taken in over HTTP, or as events that the sender's key `kid` has signed.
+
+        What was accepted and is not handled yet has left no trace, so that the same again is not called a duplicate.
+
+        Raises:
+            Rejected: NOT_READY, the broker does not answer.
+        """
+        if kid is not None:
+            try:
+                sender = await self.intake.signing(sender, kid)
+            except Rejected as refusal:
+                if refusal.code is not Code.UNKNOWN_KEY:
+                    raise
+                return [_rejected(refused(each, refusal)) for each in given]
         admitted = await self.intake.admit(sender, given)
         sender = self.intake.renewed(sender)
         ids = [self.intake.credential_id(sender.partner, each) for each in admitted if isinstance(each, Message)]
         digests = {name: each.digest for name, each in (await self.store.intents(ids)).items()}
-        return await asyncio.to_thread(self._foresee, sender, admitted, digests)
+        foreseen = await asyncio.to_thread(self._foresee, sender, admitted, digests.copy())
+        if any(each.code is Code.ISSUER_NOT_READY for each in foreseen):
+            await self.intake.catch_up()  # a key that was registered just now
+            foreseen = await asyncio.to_thread(self._foresee, sender, admitted, digests.copy())
+        return foreseen
 
     def _foresee(
         self, sender: Sender, admitted: Sequence[Message | CompletionTaken], digests: dict[str, str]
@@ -89,7 +108,7 @@ class DryRun:
         foreseen = []
         for each in admitted:
             if isinstance(each, CompletionTaken):
-                foreseen.append(_rejected(each.id, each.code, each.pointer, each.detail))
+                foreseen.append(_rejected(each))
                 continue
             credential = self.intake.credential_id(sender.partner, each)
             try:
@@ -97,7 +116,7 @@ class DryRun:
                 if not came_before:
                     self._check_issuable(sender, each, credential)
             except Rejected as refusal:
-                foreseen.append(_rejected(each.event.id, refusal.code, refusal.pointer, refusal.detail))
+                foreseen.append(_rejected(refused({"id": each.event.id}, refusal)))
                 continue
             digests.setdefault(credential, domain.digest(each.event))
             fate = Fate.DUPLICATE if came_before else Fate.ISSUED
@@ -122,5 +141,7 @@ class DryRun:
             ) from None
 
 
-def _rejected(name: str | None, code: Code | None, pointer: str | None, detail: str | None) -> CompletionForeseen:
-    return CompletionForeseen(id=name, outcome=Fate.REJECTED, code=code, pointer=pointer, detail=detail)
+def _rejected(each: CompletionTaken) -> CompletionForeseen:
+    return CompletionForeseen(
+        id=each.id, outcome=Fate.REJECTED, code=each.code, pointer=each.pointer, detail=each.detail
+    )

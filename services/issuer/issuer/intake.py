@@ -8,14 +8,14 @@ from typing import Annotated
 
 from fastapi import Request
 from opentelemetry.trace import SpanKind
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import Field, ValidationError
 
 from issuer import domain
 from issuer.derivation import Derivation
 from laurel.contracts import signature
 from laurel.contracts.addresses import Addresses
 from laurel.contracts.base import Contract, Uri
-from laurel.contracts.catalog import ApiKey, PartnerPublished
+from laurel.contracts.catalog import ApiKey, PartnerKey, PartnerPublished
 from laurel.contracts.completions import CompletionRecorded
 from laurel.contracts.errors import Code, Rejected, rejection_of
 from laurel.contracts.topics import COMPLETIONS, Message, message
@@ -42,15 +42,8 @@ class CompletionIn(Contract):
     """What was completed, and by whom."""
 
 
-def _as_given(value: object, _: ValidatorFunctionWrapHandler) -> object:
-    """Lets a body through: each completion is read by itself, so that one bad one does not refuse the others."""
-    return value
-
-
-CompletionsIn = Annotated[
-    CompletionIn | Annotated[list[CompletionIn], Field(min_length=1, max_length=INTAKE_LIMIT)],
-    WrapValidator(_as_given),
-]
+CompletionsIn = CompletionIn | Annotated[list[CompletionIn], Field(min_length=1, max_length=INTAKE_LIMIT)]
+"""The body as it is described. Each completion is read by itself, so that one bad one does not refuse the others."""
 
 
 class CompletionTaken(Contract):
@@ -90,7 +83,6 @@ class Intake:
         self._policy = policy
         self._clock = clock
         self._health = health
-        self._catching_up = asyncio.Lock()  # strangers with wrong keys wait for each other, not for the broker
 
     async def sender_of(self, request: Request) -> domain.Sender:
         """The partner whose API key the request bears, and the key.
@@ -105,11 +97,29 @@ class Intake:
         digest = sha256(bearer_of(request).encode()).hexdigest()
         found = self._catalog.partner_of_api_key(digest)
         if found is None:
-            await self._catch_up()
+            await self.catch_up()
             found = self._catalog.partner_of_api_key(digest)
         if found is None:
             raise Rejected(Code.UNAUTHORIZED, "", "The API key is not one that is registered in the catalog.")
         return domain.Sender(*found)
+
+    async def signing(self, sender: domain.Sender, kid: str) -> domain.Sender:
+        """The same partner, as it sends events that its key of this name has signed.
+
+        Raises:
+            Rejected: UNKNOWN_KEY, it has no such key in use; NOT_READY, the broker does not answer.
+        """
+        try:
+            return self._signing(sender, kid)
+        except Rejected:
+            await self.catch_up()
+            return self._signing(sender, kid)
+
+    def _signing(self, sender: domain.Sender, kid: str) -> domain.Sender:
+        partner, key = domain.key_in_use(kid, self._catalog, self._clock())
+        if partner.id != sender.partner.id:  # what others may award, and did, is not for it to ask
+            raise domain.unknown_key()
+        return domain.Sender(partner, key)
 
     async def take(
         self, sender: domain.Sender, given: Sequence[object], trace: Mapping[str, str]
@@ -138,16 +148,20 @@ class Intake:
                 except Rejected as refusal:
                     if fresh or refusal.code not in domain.MAY_BE_STALE:
                         raise
-                    await self._catch_up()
+                    await self.catch_up()
                     fresh, sender = True, self.renewed(sender)
                     admitted.append(self._event(sender, _read(each)))
             except Rejected as refusal:
-                admitted.append(_refused(each, refusal))
+                admitted.append(refused(each, refusal))
         return admitted
 
     def renewed(self, sender: domain.Sender) -> domain.Sender:
         """The sender as the catalog has it by now; as it was, where its key is gone: it was let in with it."""
-        found = self._catalog.partner_of_api_key(sender.key.sha256) if isinstance(sender.key, ApiKey) else None
+        found: tuple[PartnerPublished, ApiKey | PartnerKey] | None = None
+        if isinstance(sender.key, ApiKey):
+            found = self._catalog.partner_of_api_key(sender.key.sha256)
+        elif isinstance(sender.key, PartnerKey):
+            found = self._catalog.partner_of_key(sender.key.kid)
         return domain.Sender(*found) if found else sender
 
     def credential_id(self, partner: PartnerPublished, admitted: Message) -> str:
@@ -161,10 +175,14 @@ class Intake:
             id=admitted.event.id, accepted=True, credential=self.credential_id(partner, admitted)
         )  # fmt: skip
 
-    async def _catch_up(self) -> None:
-        """Take in what the registry has just published, before anything is refused for the lack of it."""
+    async def catch_up(self) -> None:
+        """Take in what the registry has just published, before anything is refused for the lack of it.
+
+        Raises:
+            Rejected: NOT_READY, the broker does not answer.
+        """
         try:
-            async with self._catching_up, asyncio.timeout(PUBLISH_SECONDS):
+            async with asyncio.timeout(PUBLISH_SECONDS):
                 await self._catalog.catch_up()
         except Exception as error:
             if not is_transient(error):
@@ -209,7 +227,8 @@ def _read(given: object) -> CompletionIn:
         raise rejection_of(error, Code.INVALID_BODY) from None
 
 
-def _refused(given: object, refusal: Rejected) -> CompletionTaken:
+def refused(given: object, refusal: Rejected) -> CompletionTaken:
+    """The answer to a completion that is refused, under the id it was sent with if that is one."""
     named = given.get("id") if isinstance(given, dict) else None
     return CompletionTaken(
         id=named[:500] if isinstance(named, str) and _is_text(named) else None,

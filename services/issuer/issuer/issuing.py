@@ -58,7 +58,6 @@ class Issuing:
         self._addresses = addresses
         self._clock = clock
         self._draw = draw
-        self._catching_up = asyncio.Lock()
 
     async def issue(
         self, body: bytes, trace: Mapping[str, str], admission: Admission | None
@@ -113,7 +112,7 @@ class Issuing:
         return found
 
     async def _catch_up(self) -> None:
-        async with self._catching_up, asyncio.timeout(PUBLISH_SECONDS):
+        async with asyncio.timeout(PUBLISH_SECONDS):
             await self._catalog.catch_up()
 
     async def _intend(

@@ -53,6 +53,7 @@ _ANSWERS: openapi.Responses = {
             401: "The token is missing or wrong.",
             403: "The token's operator may not issue, or not for this member.",
             409: "A credential with this id was issued before with other content.",
+            408: "The body took too long to arrive.",
             413: "The body or the credential is too large.",
             422: "The credential's issuer is no member here.",
             503: "The issuer, its database or its broker is not ready, or the member has no key: send it again later.",

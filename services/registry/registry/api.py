@@ -30,7 +30,13 @@ REFUSALS = openapi.problems(
         503: "The registry is starting, or its database or broker does not answer: try again.",
     }
 )
-UNREADABLE = openapi.problems({400: "The body does not have the right form.", 413: "The body is too large."})
+UNREADABLE = openapi.problems(
+    {
+        400: "The body does not have the right form.",
+        408: "The body took too long to arrive.",
+        413: "The body is too large.",
+    }
+)
 _TEXTS = {"type": "string"}
 _ENTRY = {"type": "object", "properties": {"kind": _TEXTS, "id": _TEXTS, "version": {"type": "integer"},
                                            "changed": {"type": "boolean"}}}  # fmt: skip

@@ -55,6 +55,7 @@ def _answers(schema: openapi.Schema) -> openapi.Responses:
     refusals = openapi.problems(
         {
             400: "It is no credential of that issuer: malformed, altered or forged; or the body is wrong.",
+            408: "The body took too long to arrive.",
             413: "The body is too large.",
             503: "The verifier is not ready, or has too much to do: try again soon.",
         }

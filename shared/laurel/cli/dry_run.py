@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import orjson
 import typer
 
 from laurel.cli import output
 from laurel.cli.exits import Unreachable, WrongUse
-from laurel.cli.service import call, refusal, secret_from
+from laurel.cli.service import TRIES, call, refusal, secret_from
 
 if TYPE_CHECKING:
     from laurel.partner import Completion
@@ -41,27 +42,29 @@ class Foreseen:
 
 
 def foresee(
-    completions: Iterable[Completion], total: int, *, intake: str, api_key_file: Path | None, source: str | None
+    completions: Iterable[Completion], total: int, *, intake: str, api_key_file: Path | None, source: str | None,
+    kid: str | None,
 ) -> Foreseen:  # fmt: skip
-    """Ask about all of them, with a progress bar.
+    """Ask about all of them, with a progress bar. An issuer that has too much to do is asked again for a while.
 
     Raises:
         WrongUse: there is no address or no key.
         Refused: the issuer does not let the key or the source in.
-        Unreachable: the issuer does not answer, or has too much to do.
+        Unreachable: the issuer does not answer, or has too much to do all the time.
     """
     from rich.progress import Progress  # noqa: PLC0415 - takes long to load
 
     if not intake:
         raise WrongUse("No issuer to ask: set LAUREL_INTAKE_URL or give --intake.")
     key = secret_from(api_key_file, "API key", "LAUREL_API_KEY", "--api-key-file")
+    path = "/completions?dryRun=true" + (f"&kid={quote(kid, safe='')}" if kid else "")
     found = Foreseen()
     terminal = output.console(stderr=True)
     with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         bar = progress.add_task("checking against live", total=total)
         for bodies in _requests(completions, source):
             asked = b"[" + b",".join(bodies) + b"]"
-            reply = call("POST", intake, "/completions?dryRun=true", token=key, body=asked)
+            reply = call("POST", intake, path, token=key, body=asked, tries=TRIES)
             if reply.status != 200:
                 raise refusal(reply)
             answers = reply.body.get("completions")

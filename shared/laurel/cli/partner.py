@@ -45,12 +45,20 @@ def check(
             help="The source you will publish from; the first one registered for you unless given.",
         ),
     ] = None,
+    kid: Annotated[
+        str | None,
+        typer.Option(
+            "--kid", envvar="LAUREL_PARTNER_KID", metavar="NAME",
+            help="The name in the catalog of the key you will sign with; without it, you will send over HTTP.",
+        ),
+    ] = None,
     as_json: output.AsJson = False,
 ) -> None:  # fmt: skip
     """Check a file of completions without sending anything; every finding is listed.
 
     With --against-live, the issuer says of each whether it would be issued, rejected and why, or is a duplicate.
-    Nothing is signed, stored or mailed.
+    Nothing is signed, stored or mailed. It goes by what it has handled: what you sent a moment ago and it has not yet
+    come to is told as issued, though the same again will be a duplicate.
 
     \b
     Each line is one completion:
@@ -71,7 +79,7 @@ def check(
     said, rejected = f"{_count(good, 'completion')} can be sent.", 0
     if against_live:
         completions = (each for each in _read(file) if isinstance(each, Completion))
-        foreseen = foresee(completions, good, intake=intake, api_key_file=api_key_file, source=source)
+        foreseen = foresee(completions, good, intake=intake, api_key_file=api_key_file, source=source, kid=kid)
         _tell(file, [f"{each['id']}: {each['detail']} ({each['code']})" for each in foreseen.rejected])
         rejected = len(foreseen.rejected)
         facts["live"] = {**foreseen.counts, "rejections": foreseen.rejected, "duplicates": foreseen.duplicates}

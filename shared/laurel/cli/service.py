@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,10 @@ from laurel.cli.exits import Refused, Unreachable, WrongUse
 
 ANSWER_LIMIT = 16 * 1024 * 1024
 TIMEOUT_SECONDS = 60.0
+TRIES = 10
+"""How often a command that has all the time asks a service that is busy or not ready."""
+WAIT_SECONDS = 2
+LONGEST_WAIT_SECONDS = 60
 
 RegistryUrl = Annotated[
     str, typer.Option("--registry", envvar="LAUREL_REGISTRY_URL", metavar="URL", help="The registry's address.")
@@ -36,6 +41,8 @@ class Reply:
 
     status: int
     body: dict[str, Any]
+    wait_seconds: int = WAIT_SECONDS
+    """When to ask again, if the service cannot answer now."""
 
 
 def token_from(file: Path | None) -> str:
@@ -56,8 +63,12 @@ def secret_from(file: Path | None, what: str, variable: str, option: str) -> str
     return token
 
 
-def call(method: str, base: str, path: str, *, token: str | None = None, body: bytes | None = None) -> Reply:
+def call(
+    method: str, base: str, path: str, *, token: str | None = None, body: bytes | None = None, tries: int = 1
+) -> Reply:
     """The answer to one request. 401, 429 and 5xx never come back as a Reply.
+
+    With more `tries`, a service that is busy (429) or not ready (503) is asked again when it says, if that is soon.
 
     Raises:
         WrongUse: the address cannot be used.
@@ -72,7 +83,12 @@ def call(method: str, base: str, path: str, *, token: str | None = None, body: b
     headers = {"Accept": "application/json, application/problem+json", "Content-Type": "application/json"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    reply = asyncio.run(_request(method, url, body, headers))
+    while True:
+        reply = asyncio.run(_request(method, url, body, headers))
+        tries -= 1
+        if reply.status not in (429, 503) or tries <= 0 or reply.wait_seconds > LONGEST_WAIT_SECONDS:
+            break
+        time.sleep(reply.wait_seconds)
     if reply.status >= 500 or reply.status == 429:
         raise Unreachable(f"{url} cannot answer now ({reply.status}): {_detail(reply)}", **_facts(reply))
     if reply.status == 401:
@@ -115,10 +131,12 @@ async def _request(method: str, url: str, body: bytes | None, headers: dict[str,
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict):
-        if answer.status < 500:
+        if answer.status < 500 and answer.status != 429:  # those may come from a proxy
             raise Unreachable(f"{url} answered {answer.status} without JSON: is this a Laurel service?")
         document = {}
-    return Reply(answer.status, document)
+    # Laurel says it in seconds. RFC 9110 §10.2.3 has dates, too: a proxy that gives one is asked at our own pace.
+    after = answer.retry_after or ""
+    return Reply(answer.status, document, int(after[:9]) if after.isdecimal() else WAIT_SECONDS)
 
 
 def _detail(reply: Reply) -> str:

@@ -50,6 +50,7 @@ class Code(StrEnum):
     CREDENTIAL_ID_REUSED = "LRL-3009"
     TOO_BUSY = "LRL-3010"
     FORBIDDEN = "LRL-3011"
+    BODY_TOO_SLOW = "LRL-3012"
 
     UNEXPECTED_FAILURE = "LRL-4001"
     CREDENTIAL_CONFLICT = "LRL-4002"
@@ -94,6 +95,7 @@ _MEANINGS = {
     Code.CREDENTIAL_ID_REUSED: "A credential with this id was issued before with other content.",
     Code.TOO_BUSY: "The service has more requests in hand than it takes at once.",
     Code.FORBIDDEN: "The token is known, and its operator lacks the right to do this.",
+    Code.BODY_TOO_SLOW: "The body did not arrive in the time that it may take.",
     Code.UNEXPECTED_FAILURE: "Handling the record failed for a reason nobody foresaw.",
     Code.CREDENTIAL_CONFLICT: "A credential with this id is registered with other content.",
     Code.PROOF_REFUSED: "A credential or list from the issuer did not verify against the catalog.",

@@ -23,14 +23,27 @@ class CatalogView(CatalogIndex):
         self._reader = TableReader(settings, service, [CATALOG], self.apply, health)
         self.start = self._reader.start
         self.stop = self._reader.stop
-        self.catch_up = self._reader.catch_up
-        self._looking = asyncio.Lock()  # strangers with wrong tokens wait for each other, not for the broker
+        self._looking = asyncio.Lock()
+        self._asked = self._answered = 0
 
     def apply(self, record: Record) -> None:
         """Take in one record of the topic. Raises Poison when it does not have its contract's form."""
         read = read_event(record)
         if read is not None and isinstance(read[1], Entry):
             self.add(read[1])
+
+    async def catch_up(self) -> None:
+        """Wait until all that the broker has now is applied. Raises KafkaError when the broker is away.
+
+        One look answers all who asked before it began: strangers with wrong keys, however many, keep nobody waiting.
+        """
+        self._asked += 1
+        asked = self._asked
+        async with self._looking:
+            if self._answered < asked:
+                answers = self._asked
+                await self._reader.catch_up()
+                self._answered = answers
 
     async def find_operator(self, digest: str) -> OperatorPublished | None:
         """The operator of a token, after taking in what the registry has just published where it is not known.
@@ -40,7 +53,7 @@ class CatalogView(CatalogIndex):
         """
         found = self.operator_of_token(digest)
         if found is None:
-            async with self._looking, asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(LOOK_SECONDS):
                 await self.catch_up()
             found = self.operator_of_token(digest)
         return found

@@ -31,10 +31,11 @@ class Refused(Exception):  # noqa: N818 - a decision
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a body."""
+    """A status and a body, and the header Retry-After as it was given."""
 
     status: int
     body: bytes
+    retry_after: str | None = None
 
 
 class Egress:
@@ -118,7 +119,7 @@ class Egress:
             raise Transient(f"{at} did not answer within {self._deadline:g} s") from None
 
     async def _exchange(
-        self, method: str, at: httpx.URL, body: bytes | None, headers: Mapping[str, str]
+        self, method: str, at: httpx.URL, content: bytes | None, headers: Mapping[str, str]
     ) -> tuple[Answer, str | None]:
         """One request and its answer, with the address it redirects to, if any."""
         if at.scheme != "https" and not (self._reach.loopback and is_loopback(str(at))):
@@ -131,10 +132,11 @@ class Egress:
         connection = httpcore.AsyncHTTPConnection(target.origin, self._trust, network_backend=dialer)
         try:
             async with connection.stream(
-                method, target, headers=[*named.items()], content=body, extensions=extensions
+                method, target, headers=[*named.items()], content=content, extensions=extensions
             ) as answer:
                 found = httpx.Headers(answer.headers)
-                return Answer(answer.status, await self._body(at, answer, found)), found.get("location")
+                body = await self._body(at, answer, found)
+                return Answer(answer.status, body, found.get("retry-after")), found.get("location")
         except NotAllowed as error:
             raise Refused(f"{at} {error}") from None
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:

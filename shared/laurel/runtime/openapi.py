@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 Schema = dict[str, Any]
 Responses = dict[int | str, dict[str, Any]]
@@ -35,9 +35,11 @@ def problems(descriptions: Mapping[int, str]) -> Responses:
     return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 
 
-def body(schema: Schema | type[BaseModel]) -> dict[str, Any]:
+def body(schema: Schema | type[BaseModel] | TypeAdapter[Any]) -> dict[str, Any]:
     """A body that the service reads by hand, as FastAPI's `openapi_extra`."""
-    if not isinstance(schema, dict):
+    if isinstance(schema, TypeAdapter):
+        schema = schema.json_schema(by_alias=True, ref_template=_SCHEMAS + "{model}")
+    elif not isinstance(schema, dict):
         schema = schema.model_json_schema(by_alias=True, ref_template=_SCHEMAS + "{model}")
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -17,20 +18,28 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from laurel.contracts.errors import Code, Rejected, pointer_of
 from laurel.runtime import openapi
+from laurel.runtime.connections import Connection
 from laurel.runtime.faults import is_transient
 from laurel.runtime.lifecycle import Lifecycle
-from laurel.runtime.metrics import REQUESTS_SHED
 from laurel.runtime.settings import ServiceSettings
+from laurel.runtime.shedding import RETRY_AFTER_SECONDS
 
 log = structlog.get_logger(__name__)
 
 PROBLEM = openapi.PROBLEM
 BODY_LIMIT = 1024 * 1024
+BODY_SECONDS = 10.0
+_HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    408: {"Connection": "close"},
+    429: {"Retry-After": str(RETRY_AFTER_SECONDS)},
+}
 _STATUS = {
     Code.UNAUTHORIZED: 401,
     Code.BODY_TOO_LARGE: 413,
@@ -48,6 +57,7 @@ _STATUS = {
     Code.FORBIDDEN: 403,
     Code.SOURCE_NOT_REGISTERED: 403,
     Code.ACHIEVEMENT_NOT_ALLOWED: 403,
+    Code.BODY_TOO_SLOW: 408,
     Code.TOO_BUSY: 429,
     Code.NOT_READY: 503,
     Code.ISSUER_NOT_READY: 503,
@@ -55,18 +65,27 @@ _STATUS = {
     Code.INVALID_BODY: 400,
     Code.MALFORMED_EVENT: 400,
 }
+_CODES = {
+    404: Code.NOT_FOUND,
+    405: Code.METHOD_NOT_ALLOWED,
+    408: Code.BODY_TOO_SLOW,
+    413: Code.BODY_TOO_LARGE,
+}
 
 
 def problem(status: int, code: Code, detail: str, pointer: str = "") -> JSONResponse:
     """A problem document (RFC 9457) with our code and a pointer to the culprit."""
     body = {"type": f"urn:laurel:problem:{code.value}", "title": code.meaning, "status": status, "code": code.value,
             "pointer": pointer, "detail": detail}  # fmt: skip
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse(body, status, headers, media_type=PROBLEM)
+    return JSONResponse(body, status, _HEADERS.get(status), media_type=PROBLEM)
 
 
-def create_app(title: str, lifecycle: Lifecycle, *, body_limit: int = BODY_LIMIT) -> FastAPI:
-    """A FastAPI application that starts and stops `lifecycle` and has what every service has."""
+def create_app(
+    title: str, lifecycle: Lifecycle, *, body_limit: int = BODY_LIMIT, body_seconds: float = BODY_SECONDS
+) -> FastAPI:
+    """A FastAPI application that starts and stops `lifecycle` and has what every service has.
+
+    A body may have `body_limit` bytes, and take `body_seconds` to arrive."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -86,7 +105,7 @@ def create_app(title: str, lifecycle: Lifecycle, *, body_limit: int = BODY_LIMIT
     _add_operations(app, lifecycle)
     _add_error_handlers(app)
     app.add_middleware(AnswerWhenAway)
-    app.add_middleware(BodyLimit, limit=body_limit)
+    app.add_middleware(BodyLimit, limit=body_limit, seconds=body_seconds)
     openapi.complete(app)
     return app
 
@@ -145,12 +164,14 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_TOO_LARGE}.get(
-            error.status_code, Code.INVALID_BODY
-        )
+        code = _CODES.get(error.status_code, Code.INVALID_BODY)
         answer = problem(error.status_code, code, str(error.detail))
         answer.headers.update(error.headers or {})  # Allow, for one, without which a 405 is incomplete
         return answer
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody is there to read it
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
@@ -160,11 +181,13 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 
 class BodyLimit:
-    """Refuses bodies over `limit` bytes, whether they say their length or not, before anything parses them."""
+    """Refuses bodies over `limit` bytes, whether they say their length or not, before anything parses them, and those
+    that are not there `seconds` after the service began to wait for them: the server would wait for ever."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
         self._app = app
         self._limit = limit
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -173,10 +196,21 @@ class BodyLimit:
         if declared.isdigit() and int(declared) > self._limit:
             return await self._refuse(scope, receive, send)
         seen = 0
+        is_whole = False
+        until: float | None = None
 
         async def limited() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, is_whole, until
+            if is_whole:  # what is waited for now is that the caller leaves
+                return await receive()
+            until = until or asyncio.get_running_loop().time() + self._seconds
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"The body did not arrive within {self._seconds:g} seconds: send it at once."
+                                    ) from None  # fmt: skip
+            is_whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > self._limit:
                 raise HTTPException(413, f"The body is over {self._limit} bytes.")
@@ -212,33 +246,6 @@ class AnswerWhenAway:
             await answer(scope, receive, send)
 
 
-class Shedding:
-    """Takes in at most `limit` requests at once for `paths`, and answers 429 to more, before their bodies are read."""
-
-    retry_after_seconds = 2
-
-    def __init__(self, app: ASGIApp, paths: frozenset[str], limit: int) -> None:
-        self._app = app
-        self._paths = paths
-        self._limit = limit
-        self._in_hand = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in self._paths:
-            return await self._app(scope, receive, send)
-        if self._in_hand >= self._limit:
-            REQUESTS_SHED.labels(scope["path"]).inc()
-            detail = f"There is too much to do: send the same again in {self.retry_after_seconds} seconds."
-            answer = problem(429, Code.TOO_BUSY, detail)
-            answer.headers["Retry-After"] = str(self.retry_after_seconds)
-            return await answer(scope, receive, send)
-        self._in_hand += 1
-        try:
-            return await self._app(scope, receive, send)
-        finally:
-            self._in_hand -= 1
-
-
 def bearer_of(request: Request) -> str:
     """The bearer token of a request, or Rejected(UNAUTHORIZED)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -247,14 +254,18 @@ def bearer_of(request: Request) -> str:
     return token.strip()
 
 
+def server_of(app: FastAPI, settings: ServiceSettings) -> uvicorn.Server:
+    """The server that serves the application where the settings say."""
+    return uvicorn.Server(uvicorn.Config(
+        app, host=settings.http_host, port=settings.http_port, loop="uvloop", http=Connection, access_log=False,
+        log_level="warning", timeout_graceful_shutdown=int(settings.drain_seconds), server_header=False,
+    ))  # fmt: skip
+
+
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Serve until SIGTERM or SIGINT. Exits 1 when the service could not start."""
     lifecycle: Lifecycle = app.state.lifecycle
-    config = uvicorn.Config(
-        app, host=settings.http_host, port=settings.http_port, loop="uvloop", http="httptools", access_log=False,
-        log_level="warning", timeout_graceful_shutdown=int(settings.drain_seconds), server_header=False,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = server_of(app, settings)
 
     def give_up() -> None:
         server.should_exit = True
