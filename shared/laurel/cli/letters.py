@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 from laurel.cli.exits import Refused, Unreachable
 from laurel.contracts import audit_entries
+from laurel.contracts.access import REPLAYED
 from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
 from laurel.contracts.base import utc_text
 from laurel.contracts.envelope import encode
 from laurel.contracts.operations import DeadLetter
 from laurel.contracts.operators import ANYBODY
-from laurel.contracts.topics import AUDIT, BY_NAME, DEAD_LETTERS, Topic
+from laurel.contracts.topics import AUDIT, DEAD_LETTERS, Topic
 from laurel.runtime.clock import utc_now
 from laurel.runtime.faults import Poison, is_refusal, is_transient
 from laurel.runtime.kafka import LoginRefused, resend, scan
@@ -36,7 +37,7 @@ class Outcome(StrEnum):
     SENT = "sent again"
     ALREADY = "not sent: the same record has come again since, by a replay or from its sender"
     SUPERSEDED = "not sent: a newer record with its key has come since"
-    NO_TOPIC = "not sent: its topic is not in the catalogue"
+    NO_TOPIC = "not sent: nothing is sent again to its topic, by anybody"
     GONE = "not sent: it was too large for its dead letter, and its topic has it no more"
 
 
@@ -147,7 +148,7 @@ async def foretell(settings: KafkaSettings, letters: Sequence[Letter]) -> dict[s
         places[letter.body.record.topic, letter.body.record.partition].append(letter)
     told: dict[str, tuple[Outcome, Record | None]] = {}
     for (name, partition), here in places.items():
-        topic = BY_NAME.get(name)
+        topic = next((each for each in REPLAYED if each.name == name), None)
         if topic is None or partition >= topic.partitions:
             told |= {letter.id: (Outcome.NO_TOPIC, None) for letter in here}
         else:
