@@ -157,9 +157,26 @@ def test_who_sent_what_again_is_in_the_audit(letters: Any, kafka_settings: Kafka
     assert all(isinstance(each, AdminActionRecorded) for each in bodies)
     told = [(each.operator, each.action, each.target, each.detail) for each in bodies]  # type: ignore[attr-defined]
     assert told == [
-        (ANYBODY, "letter.replay", f"completions.v1/{record.partition}/{record.offset}", f"dead letter {name}")
+        (ANYBODY, action, f"completions.v1/{record.partition}/{record.offset}", f"dead letter {name}")
+        for action in ("letter.claim", "letter.replay")
         for record, name in zip(buried, names, strict=True)
     ], "and nothing the second time"
+
+
+def test_a_user_whom_the_audit_cannot_name_is_told_so_before_anything_is_sent(
+    letters: Any, kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = bury(kafka_settings, *lying(kafka_settings, b"bad"))
+    named = kafka_settings.model_copy(update={"kafka_username": "Ana.Lima"})  # a broker that knows her is not at hand
+    monkeypatch.setattr("laurel.cli.dead_letters.kafka_settings", lambda *_, **__: named)
+
+    ran = letters("replay", letter, "--yes")
+
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+    assert "Ana.Lima" in ran.err
+    assert "LAUREL_KAFKA_USERNAME" in ran.err
+    assert len(read(kafka_settings, COMPLETIONS)) == 1
 
 
 def test_a_filter_is_previewed_and_then_replayed(letters: Any, kafka_settings: KafkaSettings) -> None:
@@ -209,6 +226,20 @@ def test_a_topic_of_which_nothing_is_given_up_on_gets_nothing(
     assert ran.code == 1
     assert "nothing is sent again to its topic" in ran.out
     assert read(kafka_settings, CATALOG) == []
+
+
+def test_a_record_that_no_library_can_read_is_not_replaced_by_an_empty_one(
+    letters: Any, kafka_settings: KafkaSettings
+) -> None:
+    """Its letter names the place alone; sent as it stands there, it would be a tombstone."""
+    nothing = Record(COMPLETIONS.name, 3, 17, None, (), None)
+    letter = bury(kafka_settings, nothing, code=Code.UNREADABLE_RECORD, reason="A header's name is not UTF-8.")
+
+    ran = letters("replay", letter, "--yes")
+
+    assert ran.code == 1
+    assert "its letter has nothing of it" in ran.out
+    assert read(kafka_settings, COMPLETIONS) == []
 
 
 def test_letters_that_cannot_be_read_hide_no_others(letters: Any, kafka_settings: KafkaSettings) -> None:
