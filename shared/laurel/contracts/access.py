@@ -20,7 +20,8 @@ SERVICES: tuple[str, ...] = tuple(
 )
 OPERATOR = "laurel-operator"
 ADMIN = "laurel-admin"
-"""The super user, for whom no rule is needed: it makes topics, rules and users, and reads and writes nothing."""
+"""The super user, for whom no rule is needed: it makes topics, rules and users, which it enters in the audit, and
+reads and writes nothing else."""
 BROKER = "laurel-broker"
 """The common name of every broker's certificate; whoever shows one is a super user too."""
 
