@@ -13,7 +13,8 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.producer import message_accumulator, producer
 from aiokafka.record import default_records
 
-from laurel.cli.letters import Letter, Outcome, read_letters, replay_letters
+from laurel.cli.letters import Letter, read_letters
+from laurel.cli.replaying import Outcome, replay_letters
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import CATALOG, COMPLETIONS, DEAD_LETTERS
 from laurel.runtime.backoff import Backoff
@@ -221,7 +222,7 @@ async def test_a_record_too_large_for_a_dead_letter_is_named_in_one_and_replayed
     letters, unreadable = await eventually(lambda: _read_letters(kafka_settings))
     assert unreadable == 0
     assert letters[0].body.omitted is True
-    outcomes = await replay_letters(kafka_settings, letters)
+    outcomes = await replay_letters(kafka_settings, letters, "desk")
     assert list(outcomes.values()) == [Outcome.SENT]
     again = await eventually(lambda: handled[-1] if len(handled) > 2 else None)
     await kafka.stop()

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from laurel.cli import output
-from laurel.cli.exits import Refused, WrongUse
+from laurel.cli.exits import WrongUse
 from laurel.cli.kafka import Bootstrap, configure, kafka_settings
 from laurel.cli.keys import write_secret
 
 if TYPE_CHECKING:
     from laurel.contracts.access import Grant
-    from laurel.runtime.kafka.access import Changes
-    from laurel.runtime.settings import KafkaSettings
 
 T = TypeVar("T")
 
@@ -65,15 +63,17 @@ def apply(
     """Make the topics that are missing, add the rules that are missing, and withdraw those that should not be.
 
     Rules of users that are not Laurel's (laurel-..., partner-...) are left alone. A partner that is no longer in the
-    catalog loses its rights; `laurel kafka user --remove` ends its user too.
+    catalog loses its rights; `laurel kafka user --remove` ends its user too. Each change is entered in the audit.
 
     \b
     Example:
       laurel kafka apply catalog.yaml --bootstrap kafka.example.org:9094
     """
+    from laurel.cli.changing import apply_rights  # noqa: PLC0415 - takes long to load
+
     wanted = _wanted(file)
     configure("kafka-cli")
-    made, changes = _run(_apply(kafka_settings(bootstrap), wanted, dry_run=dry_run), bootstrap)
+    made, changes = _run(apply_rights(kafka_settings(bootstrap), wanted, dry_run=dry_run), bootstrap)
     added, withdrawn = ([str(each) for each in rules] for rules in (changes.missing, changes.surplus))
     if as_json:
         output.document({"topics": list(made), "added": added, "withdrawn": withdrawn, "dryRun": dry_run})
@@ -96,14 +96,14 @@ def user(
     remove: Annotated[bool, typer.Option("--remove", help="Take the password away instead.")] = False,
     as_json: output.AsJson = False,
 ) -> None:  # fmt: skip
-    """Make a user, or give it a new password; what is connected stays connected.
+    """Make a user, or give it a new password; what is connected stays connected. It is entered in the audit.
 
     \b
     Example:
       laurel keys new --secret --out issuer.password
       laurel kafka user laurel-issuer --password-file issuer.password
     """
-    from laurel.runtime.kafka import remove_user, set_password  # noqa: PLC0415 - takes long to load
+    from laurel.cli.changing import change_user  # noqa: PLC0415 - takes long to load
 
     known = _users()
     if name not in known and not _PARTNER_USER.fullmatch(name):
@@ -111,12 +111,8 @@ def user(
     if remove == (password_file is not None):
         raise WrongUse("Give either --password-file or --remove.")
     configure("kafka-cli")
-    settings = kafka_settings(bootstrap)
-    if password_file is None:
-        if not _run(remove_user(settings, name), bootstrap):
-            raise Refused(f"There is no user {name}.")
-    else:
-        _run(set_password(settings, name, _password(password_file)), bootstrap)
+    password = None if password_file is None else _password(password_file)
+    _run(change_user(kafka_settings(bootstrap), name, password), bootstrap)
     done = "can connect no more" if remove else "has the password of the file from now on"
     if as_json:
         output.document({"user": name, "removed": remove})
@@ -169,18 +165,6 @@ def _hosts(text: str) -> list[str]:
         if not _HOST.fullmatch(host):
             raise WrongUse(f"{host!r} is not a host name: give one such as kafka-1.example.org.")
     return hosts
-
-
-async def _apply(
-    settings: KafkaSettings, wanted: Iterable[Grant], *, dry_run: bool
-) -> tuple[tuple[str, ...], Changes]:  # fmt: skip
-    from laurel.runtime.kafka import apply_rules, compare_rules, provision  # noqa: PLC0415
-
-    made = () if dry_run else await provision(settings)
-    changes = await compare_rules(settings, wanted)
-    if not dry_run:
-        await apply_rules(settings, changes)
-    return made, changes
 
 
 def _wanted(file: Path) -> frozenset[Grant]:

@@ -15,7 +15,8 @@ from laurel.cli.exits import Refused, WrongUse
 from laurel.cli.kafka import Bootstrap, Idempotence, configure, kafka_settings
 
 if TYPE_CHECKING:
-    from laurel.cli.letters import Filter, Letter, Outcome
+    from laurel.cli.letters import Filter, Letter
+    from laurel.cli.replaying import Outcome
 
 T = TypeVar("T")
 
@@ -103,22 +104,24 @@ def replay(
     """Send the original records again, byte for byte, to the topics they came from: those named, or all that a filter
     takes.
 
-    A record that has come again since is not sent, so replaying twice does nothing the second time, as long as the
-    topic keeps what was sent, and if nobody else replays at the same moment. Nor is one of a compacted topic sent when
-    a newer one with its key has come, because it would stand in the newer one's place.
+    A record that has come again since is not sent, nor one of which the audit says so, and of several people who replay
+    at once one sends it: replaying twice does nothing the second time. Nor is a record of a compacted topic sent when a
+    newer one with its key has come, because it would stand in the newer one's place.
 
     \b
     Example:
       laurel dead-letters replay 3f9c 81d0 --yes
       laurel dead-letters replay --service registry --code LRL-4002 --since 2h --preview
     """
-    from laurel.cli.letters import Outcome, foretell, replay_letters  # noqa: PLC0415 - takes long to load
+    from laurel.cli.entries import kafka_user  # noqa: PLC0415 - take long to load
+    from laurel.cli.replaying import Outcome, foretell, replay_letters  # noqa: PLC0415
 
     wanted = _filter(service, code, topic, since)
     if bool(letter_ids) is not wanted.is_open:
         raise WrongUse("Give the ids of dead letters, or a filter such as --service or --since 7d, and not both.")
     chosen = _chosen(_read(bootstrap), letter_ids or [], wanted)
     settings = kafka_settings(bootstrap, idempotence=idempotence)
+    operator = kafka_user(settings)
     if preview or not yes:
         if not preview and (as_json or not sys.stdin.isatty()):
             raise WrongUse("Nobody is there to be asked: give --yes, or --preview to see what would be done.")
@@ -126,9 +129,10 @@ def replay(
         _show(chosen, told, as_json=as_json, foretold=True)
         if preview:
             return
-        typer.confirm(f"Send {list(told.values()).count(Outcome.SENT)} records again?", abort=True)
-    outcomes = _run(replay_letters(settings, chosen), bootstrap)
-    refused = [each for each in chosen if outcomes[each.id] not in (Outcome.SENT, Outcome.ALREADY)]
+        records = {letter.place for letter in chosen if told[letter.id] is Outcome.SENT}
+        typer.confirm(f"Send {len(records)} records again?", abort=True)
+    outcomes = _run(replay_letters(settings, chosen, operator), bootstrap)
+    refused = [each for each in chosen if not outcomes[each.id].settled]
     if refused:
         if not as_json:
             _show(chosen, outcomes, as_json=False)

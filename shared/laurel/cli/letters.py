@@ -1,43 +1,25 @@
-"""Dead letters as records: reading them, and sending the originals again where that does no harm."""
+"""Dead letters as records: reading them, and what they say."""
 
 from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
-from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from laurel.cli.exits import Refused, Unreachable
-from laurel.contracts import audit_entries
-from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
 from laurel.contracts.base import utc_text
-from laurel.contracts.envelope import encode
 from laurel.contracts.operations import DeadLetter
-from laurel.contracts.operators import ANYBODY
-from laurel.contracts.topics import AUDIT, BY_NAME, DEAD_LETTERS, Topic
-from laurel.runtime.clock import utc_now
+from laurel.contracts.topics import DEAD_LETTERS
 from laurel.runtime.faults import Poison, is_refusal, is_transient
-from laurel.runtime.kafka import LoginRefused, resend, scan
+from laurel.runtime.kafka import LoginRefused, scan
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
 
-SOURCE = "urn:laurel:operator"
 TIMEOUT_SECONDS = 120.0
 T = TypeVar("T")
-
-
-class Outcome(StrEnum):
-    """What became of one letter's replay, or would."""
-
-    SENT = "sent again"
-    ALREADY = "not sent: the same record has come again since, by a replay or from its sender"
-    SUPERSEDED = "not sent: a newer record with its key has come since"
-    NO_TOPIC = "not sent: its topic is not in the catalogue"
-    GONE = "not sent: it was too large for its dead letter, and its topic has it no more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +55,12 @@ class Letter:
     body: DeadLetter
 
     @property
+    def place(self) -> str:
+        """Where the record lies, as topic/partition/offset."""
+        where = self.body.record
+        return f"{where.topic}/{where.partition}/{where.offset}"
+
+    @property
     def reason_line(self) -> str:
         """The reason's first line, short enough for a table."""
         return (self.body.reason.splitlines() or [""])[0][:120]
@@ -80,9 +68,14 @@ class Letter:
     @property
     def row(self) -> tuple[str, ...]:
         """The letter as a row of a table: the beginning of its id is enough to name it."""
-        where, at = self.body.record, self.body.at.replace(microsecond=0)
-        record = f"{where.topic}/{where.partition}/{where.offset}"
-        return self.id[:10], utc_text(at), self.body.service, self.body.code.value, record, self.reason_line
+        at = utc_text(self.body.at.replace(microsecond=0))
+        return self.id[:10], at, self.body.service, self.body.code.value, self.place, self.reason_line
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the letter names a record of which nothing could be read."""
+        body = self.body
+        return body.key is None and body.value is None and not body.headers and not body.omitted
 
     @property
     def original(self) -> Record:
@@ -95,11 +88,9 @@ class Letter:
 
     def facts(self) -> dict[str, Any]:
         """What can be listed without naming anybody."""
-        where = self.body.record
         return {
             "id": self.id, "at": utc_text(self.body.at), "service": self.body.service, "code": self.body.code.value,
-            "record": f"{where.topic}/{where.partition}/{where.offset}", "attempts": self.body.attempts,
-            "reason": self.body.reason,
+            "record": self.place, "attempts": self.body.attempts, "reason": self.body.reason,
         }  # fmt: skip
 
     def details(self, *, with_body: bool) -> dict[str, Any]:
@@ -134,93 +125,6 @@ async def read_letters(settings: KafkaSettings) -> tuple[list[Letter], int]:
             except (Poison, ValueError):
                 unreadable += 1
     return sorted(found.values(), key=lambda letter: letter.body.at), unreadable
-
-
-async def foretell(settings: KafkaSettings, letters: Sequence[Letter]) -> dict[str, tuple[Outcome, Record | None]]:
-    """By the letters' ids, what a replay would do, and the originals. Each partition is read once.
-
-    Raises:
-        KafkaError: the broker is away.
-    """
-    places: defaultdict[tuple[str, int], list[Letter]] = defaultdict(list)
-    for letter in letters:
-        places[letter.body.record.topic, letter.body.record.partition].append(letter)
-    told: dict[str, tuple[Outcome, Record | None]] = {}
-    for (name, partition), here in places.items():
-        topic = BY_NAME.get(name)
-        if topic is None or partition >= topic.partitions:
-            told |= {letter.id: (Outcome.NO_TOPIC, None) for letter in here}
-        else:
-            told |= await _look(settings, topic, partition, here)
-    return told
-
-
-async def _look(
-    settings: KafkaSettings, topic: Topic, partition: int, letters: Sequence[Letter]
-) -> dict[str, tuple[Outcome, Record | None]]:
-    """What has become of one partition since the letters' records lay there."""
-    originals: dict[str, Record] = {}
-    by_key: defaultdict[bytes | None, list[Record]] = defaultdict(list)
-    outcomes: dict[int, Outcome] = {}
-
-    def keep(letter: Letter, original: Record) -> None:
-        originals[letter.id] = original
-        by_key[original.key].append(original)
-
-    for letter in letters:
-        if not letter.body.omitted:
-            keep(letter, letter.original)
-    omitted = {letter.body.record.offset: letter for letter in letters if letter.body.omitted}
-    async for record in scan(settings, topic, partition, min(letter.body.record.offset for letter in letters)):
-        if record.offset in omitted:  # too large for its letter, and still here
-            keep(omitted[record.offset], record)
-        for original in [each for each in by_key.get(record.key, ()) if each.offset < record.offset]:
-            if (record.value, record.headers) == (original.value, original.headers):
-                outcomes.setdefault(original.offset, Outcome.ALREADY)
-            elif topic.compacted and record.value != original.value:
-                # Compaction keeps a key's last record: an old state sent after a newer one would become the state.
-                outcomes[original.offset] = Outcome.SUPERSEDED
-    return {
-        letter.id: (outcomes.get(letter.body.record.offset, Outcome.SENT), originals[letter.id])
-        if letter.id in originals
-        else (Outcome.GONE, None)
-        for letter in letters
-    }
-
-
-async def replay_letters(settings: KafkaSettings, letters: Sequence[Letter]) -> dict[str, Outcome]:
-    """Send the originals again, in the order they came, but for those where `foretell` says why not; the outcome by
-    the letter's id. Each is entered in the audit first: sent and not entered would be worse than the other way round,
-    and doing it again makes the same entry.
-
-    Raises:
-        KafkaError: not all was confirmed; doing it again does no harm.
-    """
-    told = await foretell(settings, letters)
-    sent = [
-        (original, letter.id)
-        for letter in letters
-        for outcome, original in [told[letter.id]]
-        if outcome is Outcome.SENT and original is not None
-    ]
-    sent.sort(key=lambda each: (each[0].topic, each[0].partition, each[0].offset))
-    if sent:
-        await resend(
-            settings, [record for original, id_ in sent for record in (_entry(settings, id_, original), original)]
-        )
-    return {name: outcome for name, (outcome, _) in told.items()}
-
-
-def _entry(settings: KafkaSettings, letter: str, original: Record) -> Record:
-    """The audit's entry on sending a record again, by the user as whom Kafka knows us."""
-    place = f"{original.topic}/{original.partition}/{original.offset}"
-    body = AdminActionRecorded(
-        operator=settings.kafka_username or ANYBODY, action="letter.replay", target=place, outcome=AuditOutcome.DONE,
-        detail=f"dead letter {letter}", at=utc_now(),
-    )  # fmt: skip
-    made = audit_entries.entry(SOURCE, letter, body)
-    headers, value = encode(made.event)
-    return Record(AUDIT.name, 0, 0, made.key.encode(), tuple(headers), value)
 
 
 async def bounded(call: Awaitable[T], bootstrap: str) -> T:

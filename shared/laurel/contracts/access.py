@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from laurel.contracts.topics import DEAD_LETTERS, TOPICS, Topic
+from laurel.contracts.topics import CATALOG, DEAD_LETTERS, TOPICS, Topic
 
 PARTNERS, OPERATORS = "partners", "operators"
 SERVICES: tuple[str, ...] = tuple(
@@ -20,9 +20,16 @@ SERVICES: tuple[str, ...] = tuple(
 )
 OPERATOR = "laurel-operator"
 ADMIN = "laurel-admin"
-"""The super user, for whom no rule is needed: it makes topics, rules and users, and reads and writes nothing."""
+"""The super user, for whom no rule is needed: it makes topics, rules and users, which it enters in the audit, and
+reads and writes nothing else."""
 BROKER = "laurel-broker"
 """The common name of every broker's certificate; whoever shows one is a super user too."""
+
+REPLAYED: tuple[Topic, ...] = tuple(
+    topic for topic in TOPICS if set(topic.readers) & set(DEAD_LETTERS.writers) and topic is not CATALOG
+)
+"""The topics to which operators may send a record again that a service gave up on. The catalog is read as a table, of
+which nothing is given up on; and who may write it can make operators with any rights."""
 
 FILE = Path("deploy/kafka/acls.md")
 _HEAD = f"""\
@@ -100,7 +107,7 @@ def _of_operators() -> Iterator[Grant]:
     """Operators' tools weigh every topic against the others, send again what a service gave up on, and enter that."""
     for topic in TOPICS:
         yield Grant(OPERATOR, "topic", topic.name, "Read")
-        if OPERATORS in topic.writers or set(topic.readers) & set(DEAD_LETTERS.writers):
+        if OPERATORS in topic.writers or topic in REPLAYED:
             yield Grant(OPERATOR, "topic", topic.name, "Write")
 
 

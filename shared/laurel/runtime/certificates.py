@@ -75,6 +75,16 @@ class Authority:
         )
 
 
+def common_name(pem: bytes) -> str | None:
+    """The common name of the first certificate in a PEM file, or None where it has none.
+
+    Raises:
+        ValueError: there is no certificate.
+    """
+    names = x509.load_pem_x509_certificate(pem).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else None
+
+
 def _common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 

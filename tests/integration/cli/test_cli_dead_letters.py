@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 
 from laurel.contracts.audit import AdminActionRecorded
-from laurel.contracts.catalog import PartnerPublished
 from laurel.contracts.errors import Code
 from laurel.contracts.operators import ANYBODY
-from laurel.contracts.topics import AUDIT, BY_NAME, CATALOG, COMPLETIONS, DEAD_LETTERS, Message, Topic, message
+from laurel.contracts.topics import AUDIT, CATALOG, COMPLETIONS, CREDENTIALS, DEAD_LETTERS, Topic
 from laurel.runtime.kafka import dead_letter, provision, resend
 from laurel.runtime.record import Record, read_event
 from laurel.runtime.settings import KafkaSettings
 from support.command import Ran, Run
 from support.log import publish, read_topic
-from support.world import EPOCH, World
+from support.world import EPOCH
 
 BROKEN = Record(
     COMPLETIONS.name, 3, 17, b"learner-1", (("ce_id", b"e-1"), ("odd", b"\xff\xfe"), ("odd", b"twice")), b"\x00not json"
@@ -109,29 +108,22 @@ def test_a_replay_asks_first(letters: Any, kafka_settings: KafkaSettings) -> Non
     assert read(kafka_settings, COMPLETIONS) == []
 
 
-def partner(world: World, version: int) -> Message:
-    body = next(each for each in world.published(version) if isinstance(each, PartnerPublished))
-    return message(CATALOG, body, key=body.id, event_id=f"v{version}", source="urn:laurel:registry", time=EPOCH)
-
-
-def test_an_old_state_is_not_put_in_a_newer_ones_place(
-    letters: Any, kafka_settings: KafkaSettings, world: World
-) -> None:
-    asyncio.run(publish(kafka_settings, [partner(world, 1)]))
-    (first,) = read(kafka_settings, CATALOG)
-    letter = bury(kafka_settings, first)
+def test_an_old_state_is_not_put_in_a_newer_ones_place(letters: Any, kafka_settings: KafkaSettings) -> None:
+    state = Record(CREDENTIALS.name, 2, 0, b"urn:uuid:1", (("ce_id", b"v1"),), b"its first state")
+    asyncio.run(resend(kafka_settings, [state]))
+    letter = bury(kafka_settings, state)
 
     for _ in range(2):  # nothing newer has come but the same again
         assert letters("replay", letter, "--yes").code == 0
-    assert len(read(kafka_settings, CATALOG)) == 2
-    asyncio.run(publish(kafka_settings, [partner(world, 2)]))
+    assert len(read(kafka_settings, CREDENTIALS)) == 2
+    asyncio.run(resend(kafka_settings, [replace(state, value=b"its second")]))
     ran = letters("replay", letter, "--yes", "--json")
 
     assert ran.code == 1
     (kept,) = ran.document["error"]["notReplayed"]
     assert kept["id"] == letter
     assert "newer record" in kept["why"]
-    assert len(read(kafka_settings, CATALOG)) == 3
+    assert len(read(kafka_settings, CREDENTIALS)) == 3
 
 
 def lying(settings: KafkaSettings, *bodies: bytes) -> list[Record]:
@@ -165,9 +157,26 @@ def test_who_sent_what_again_is_in_the_audit(letters: Any, kafka_settings: Kafka
     assert all(isinstance(each, AdminActionRecorded) for each in bodies)
     told = [(each.operator, each.action, each.target, each.detail) for each in bodies]  # type: ignore[attr-defined]
     assert told == [
-        (ANYBODY, "letter.replay", f"completions.v1/{record.partition}/{record.offset}", f"dead letter {name}")
+        (ANYBODY, action, f"completions.v1/{record.partition}/{record.offset}", f"dead letter {name}")
+        for action in ("letter.claim", "letter.replay")
         for record, name in zip(buried, names, strict=True)
     ], "and nothing the second time"
+
+
+def test_a_user_whom_the_audit_cannot_name_is_told_so_before_anything_is_sent(
+    letters: Any, kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = bury(kafka_settings, *lying(kafka_settings, b"bad"))
+    named = kafka_settings.model_copy(update={"kafka_username": "Ana.Lima"})  # a broker that knows her is not at hand
+    monkeypatch.setattr("laurel.cli.dead_letters.kafka_settings", lambda *_, **__: named)
+
+    ran = letters("replay", letter, "--yes")
+
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+    assert "Ana.Lima" in ran.err
+    assert "LAUREL_KAFKA_USERNAME" in ran.err
+    assert len(read(kafka_settings, COMPLETIONS)) == 1
 
 
 def test_a_filter_is_previewed_and_then_replayed(letters: Any, kafka_settings: KafkaSettings) -> None:
@@ -205,14 +214,32 @@ def test_either_ids_or_a_filter_are_given(letters: Any, arguments: tuple[str, ..
     assert "and not both" in ran.err
 
 
-def test_a_topic_outside_the_catalogue_gets_nothing(letters: Any, kafka_settings: KafkaSettings) -> None:
-    assert "elsewhere.v1" not in BY_NAME
-    letter = bury(kafka_settings, replace(BROKEN, topic="elsewhere.v1"))
+@pytest.mark.parametrize("topic", ["elsewhere.v1", "catalog.v1", "dead-letters.v1"])
+def test_a_topic_of_which_nothing_is_given_up_on_gets_nothing(
+    letters: Any, kafka_settings: KafkaSettings, topic: str
+) -> None:
+    """Such as the catalog: a letter that somebody made up would make operators."""
+    letter = bury(kafka_settings, replace(BROKEN, topic=topic, partition=0))
 
     ran = letters("replay", letter, "--yes")
 
     assert ran.code == 1
-    assert "not in the catalogue" in ran.out
+    assert "nothing is sent again to its topic" in ran.out
+    assert read(kafka_settings, CATALOG) == []
+
+
+def test_a_record_that_no_library_can_read_is_not_replaced_by_an_empty_one(
+    letters: Any, kafka_settings: KafkaSettings
+) -> None:
+    """Its letter names the place alone; sent as it stands there, it would be a tombstone."""
+    nothing = Record(COMPLETIONS.name, 3, 17, None, (), None)
+    letter = bury(kafka_settings, nothing, code=Code.UNREADABLE_RECORD, reason="A header's name is not UTF-8.")
+
+    ran = letters("replay", letter, "--yes")
+
+    assert ran.code == 1
+    assert "its letter has nothing of it" in ran.out
+    assert read(kafka_settings, COMPLETIONS) == []
 
 
 def test_letters_that_cannot_be_read_hide_no_others(letters: Any, kafka_settings: KafkaSettings) -> None:

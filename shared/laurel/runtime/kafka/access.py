@@ -1,7 +1,8 @@
 """A cluster's rules and users, changed over Kafka's own protocol by its super user.
 
 aiokafka's admin client has no calls for them, but its client sends any request. Numbers and layouts are those of
-Apache Kafka's message definitions (DescribeAcls, CreateAcls, DeleteAcls; AlterUserScramCredentials of KIP-554).
+Apache Kafka's message definitions (DescribeAcls, CreateAcls, DeleteAcls; DescribeUserScramCredentials and
+AlterUserScramCredentials of KIP-554).
 """
 
 from __future__ import annotations
@@ -112,6 +113,40 @@ class _AlterScramRequest(Request[_AlterScramRequestV0]):  # type: ignore[misc]
         return request_struct_class(self._deletions, self._upsertions, {})
 
 
+class _DescribeScramResponse(Response):  # type: ignore[misc]
+    API_KEY = 50
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32), ("error_code", Int16), ("error_message", CompactString("utf-8")),
+        ("results", CompactArray(
+            ("user", CompactString("utf-8")), ("error_code", Int16), ("error_message", CompactString("utf-8")),
+            ("credentials", CompactArray(("mechanism", Int8), ("iterations", Int32), ("tags", TaggedFields))),
+            ("tags", TaggedFields),
+        )),
+        ("tags", TaggedFields),
+    )  # fmt: skip
+
+
+class _DescribeScramRequestV0(RequestStruct):  # type: ignore[misc]
+    FLEXIBLE_VERSION = True
+    API_KEY = 50
+    API_VERSION = 0
+    RESPONSE_TYPE = _DescribeScramResponse
+    SCHEMA = Schema(
+        ("users", CompactArray(("name", CompactString("utf-8")), ("tags", TaggedFields))), ("tags", TaggedFields)
+    )
+
+
+class _DescribeScramRequest(Request[_DescribeScramRequestV0]):  # type: ignore[misc]
+    API_KEY = 50
+
+    def __init__(self, users: list[tuple[Any, ...]]) -> None:
+        self._users = users
+
+    def build(self, request_struct_class: type[_DescribeScramRequestV0]) -> _DescribeScramRequestV0:
+        return request_struct_class(self._users, {})
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What a cluster's rules lack, and what they have too much."""
@@ -149,6 +184,22 @@ async def apply_rules(settings: KafkaSettings, changes: Changes) -> None:
                 _check(code, said)
                 for each_code, each_said, *_ in matching:
                     _check(each_code, each_said)
+
+
+async def has_password(settings: KafkaSettings, user: str) -> bool:
+    """Whether there is such a user, with a SCRAM-SHA-512 password.
+
+    Raises:
+        KafkaError: the broker is away, or does not let this user see users.
+    """
+    async with _client(settings) as client:
+        answer = await _ask(client, _DescribeScramRequest([(user, {})]))
+    _check(answer.error_code, answer.error_message)
+    ((_, code, said, credentials, _),) = answer.results
+    if code == _NO_SUCH_USER:
+        return False
+    _check(code, said)
+    return any(mechanism == _SCRAM_SHA_512 for mechanism, *_ in credentials)
 
 
 async def set_password(settings: KafkaSettings, user: str, password: str) -> None:

@@ -49,6 +49,21 @@ async def scan(settings: KafkaSettings, topic: Topic, partition: int, offset: in
         await consumer.stop()
 
 
+async def is_there(settings: KafkaSettings, topic: Topic) -> bool:
+    """Whether the cluster has the topic, as far as this user may see.
+
+    Raises:
+        KafkaError: the broker is away.
+    """
+    consumer = AIOKafkaConsumer(**client_options(settings))
+    try:
+        async with telling_refusals(settings):
+            await consumer.start()
+        return await _is_known(consumer, topic)
+    finally:
+        await consumer.stop()
+
+
 async def _is_known(consumer: AIOKafkaConsumer, topic: Topic) -> bool:
     """Whether the cluster has the topic. One that was just made is not known to each of its brokers at once."""
     clock = asyncio.get_running_loop().time
