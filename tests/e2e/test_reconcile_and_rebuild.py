@@ -25,6 +25,7 @@ from laurel.runtime.record import read_event
 from laurel.runtime.settings import KafkaSettings, MongoSettings
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
+from support.damage import assert_damaged_rows_are_named
 from support.log import publish, read_topic
 from support.system import System, bearer, builders, running
 from support.waiting import eventually
@@ -151,6 +152,8 @@ async def test_what_lived_balances_can_be_rebuilt_and_what_was_tampered_with_is_
     facts.mailbox = mailbox_of(message["Message-ID"] for message in mailbox.messages())
     with_mails = compare(facts)
     assert (with_mails.discrepancies, with_mails.balance.mailbox) == ((), balance.mails_sent)
+
+    await assert_damaged_rows_are_named(sources)
 
     code, made = await laurel.run("registry", "rebuild", rebuilt, "--compare", original)
     assert (code, made["refused"], made["incomplete"], made["differing"]) == (0, [], [], [])

@@ -165,8 +165,10 @@ def _issue(facts: Facts, number: int, state: State, plan: Plan, *, record: str |
     first = first_history_digest(filing.issued_at, event_id)
     version, history, since = (1, None, issued_at) if state is State.ACTIVE else (2, b"history", CHANGED)
     facts.intents[id_] = Intent(record, ("campus" if record else None, *event), filing)
-    facts.issued[id_] = Issued((place,), digest, filing, event_id)
-    facts.registered[id_] = Registered(digest, digest, filing, state, version, since, history or first)
+    facts.issued[id_] = Issued((place,), digest, filing, event_id, id_)
+    facts.registered[id_] = Registered(
+        digest, digest, filing, id_.rpartition("/")[2], state, version, since, history or first
+    )
     facts.statuses[id_] = Status(
         place, filing.issuer, filing.achievement, filing.position, state, version, since, history
     )

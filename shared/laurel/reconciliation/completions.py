@@ -93,9 +93,9 @@ def _explain_outcome(record: str, facts: Facts, balance: Balance, findings: Find
 
 def compare_rejections(facts: Facts, balance: Balance, findings: Findings) -> None:
     """The rejections that are stored are those on the topic."""
-    stored: dict[str, bytes] = {}
+    stored: dict[str, tuple[str, bytes]] = {}
     for record, rejection in facts.rejections.items():
-        stored[rejection.event_id] = rejection.digest
+        stored[rejection.event_id] = (record, rejection.digest)
         if rejection.event_id in facts.rejected:
             continue
         place = place_of(record)
@@ -111,8 +111,9 @@ def compare_rejections(facts: Facts, balance: Balance, findings: Findings) -> No
     for event_id, digests in facts.rejected.items():
         if event_id not in stored:
             findings.wrong(Kind.REJECTION_UNEXPLAINED, event_id, "It is on the topic, and the issuer knows of none.")
-        elif digests != {stored[event_id]}:
-            findings.wrong(Kind.REJECTION_DIFFERS, event_id, "The topic says something else than the issuer stored.")
+        elif digests != {stored[event_id][1]}:
+            findings.wrong(Kind.REJECTION_DIFFERS, event_id, "The topic says something else than the issuer stored of "
+                           f"{stored[event_id][0]}.")  # fmt: skip
 
 
 def compare_credentials(facts: Facts, balance: Balance, findings: Findings) -> None:

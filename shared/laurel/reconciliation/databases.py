@@ -81,11 +81,13 @@ async def read_registry(mongo: Mongo, facts: Facts, progress: Progress) -> None:
 
     def credential(registered: Row) -> None:
         row = registered | statuses.pop(registered["_id"], {})
+        _agree(row["_id"], row["id"])
         history = row["history"]
         newest, versions = history[-1], [entry["version"] for entry in history]
         facts.registered[row["_id"]] = Registered(
             digest=document_digest(orjson.loads(row["document"])), noted=row["digest"],
-            filing=_filing(row, row["position"], row["issuedAt"]), state=State(row["state"]), version=row["version"],
+            filing=_filing(row, row["position"], row["issuedAt"]), token=row["token"],
+            state=State(row["state"]), version=row["version"],
             at=datetime.fromisoformat(newest["at"]), history=history_digest(history),
             consistent=versions == list(range(versions[0], versions[0] + len(versions)))
             and (newest["state"], newest["version"]) == (row["state"], row["version"]),
@@ -96,17 +98,22 @@ async def read_registry(mongo: Mongo, facts: Facts, progress: Progress) -> None:
                 facts.changes[request] = Change(row["_id"], datetime.fromisoformat(entry["at"]), again)
 
     def status_list(row: Row) -> None:
-        digest = document_digest(orjson.loads(row["document"]))
-        facts.stored_lists[row["_id"]] = StoredList(row["issuer"], row["version"], digest, row["digest"])
+        document = orjson.loads(row["document"])
+        _agree(row["_id"], row["listId"])
+        _agree(row["ttlMs"], document["credentialSubject"]["ttl"])
+        facts.stored_lists[row["_id"]] = StoredList(
+            row["issuer"], row["version"], document_digest(document), row["digest"]
+        )
 
     def entry(row: Row) -> None:
         if row["_id"] == _CONSORTIUM:
             facts.consortium = row["name"]
             return
-        _agree(row["_id"], f"{row['kind']}/{row['id']}")
+        body = orjson.loads(row["body"])
+        _agree((row["_id"], row["version"]), (f"{row['kind']}/{row['id']}", body["version"]))
         owner = [row["owner"]] if "owner" in row else []
         facts.stored_catalog[row["_id"]] = StoredEntry(
-            row["version"], document_digest(orjson.loads(row["body"])), row["digest"],
+            row["version"], document_digest(body), row["digest"],
             datetime.fromisoformat(row["changedAt"]), tuple(row.get("kids", row.get("tokens", owner))),
             row["publishedVersion"],
         )  # fmt: skip

@@ -100,8 +100,8 @@ class Rejection(NamedTuple):
 
 
 class Issued(NamedTuple):
-    """A credential on `credentials.v1`: where (repeats included), the digest of its document, how it is filed, and the
-    id of the event, which its history begins with.
+    """A credential on `credentials.v1`: where (repeats included), the digest of its document, how it is filed, the id
+    of the event, which its history begins with, and its public address.
 
     `differing` is set when two of its records do not say the same.
     """
@@ -110,6 +110,7 @@ class Issued(NamedTuple):
     digest: str
     filing: Filing
     event_id: str
+    address: str
     differing: bool = False
 
 
@@ -121,8 +122,8 @@ class Recorded(NamedTuple):
 
 
 class Registered(NamedTuple):
-    """A row of the registry. `digest` is of the document as it is served, `noted` the one that the row notes; `at` is
-    since when it has its state.
+    """A row of the registry. `digest` is of the document as it is served, `noted` the one that the row notes; `token`
+    is the end of the address that it is found by, and `at` since when it has its state.
 
     `history` is the digest of the status history as the log keeps it; `consistent` says that state and version are
     those of its newest entry, and the versions without a gap.
@@ -131,6 +132,7 @@ class Registered(NamedTuple):
     digest: str
     noted: str
     filing: Filing
+    token: str
     state: State
     version: int
     at: datetime

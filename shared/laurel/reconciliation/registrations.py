@@ -42,6 +42,8 @@ def _difference(issued: Issued, row: Registered) -> str | None:
         return "The registry's row notes a digest that is not its document's."
     if row.filing != issued.filing:
         return "The registry files it otherwise than the topic."
+    if row.token != issued.address.rpartition("/")[2]:
+        return "The registry does not find it by its public address."
     return None
 
 

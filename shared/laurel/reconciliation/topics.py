@@ -168,11 +168,12 @@ class _Reading:
             return
         filing = Filing(body.issuer, body.achievement, body.partner, Position.of(body.status), utc_text(body.issued_at))
         digest, place = document_digest(body.credential), Place(record.partition, record.offset)
+        address = intern(body.address or body.id)
         before = self._facts.issued.get(body.id)
         if before is None:
-            self._facts.issued[intern(body.id)] = Issued((place,), digest, filing, event.id)
+            self._facts.issued[intern(body.id)] = Issued((place,), digest, filing, event.id, address)
         else:
-            same = (before.digest, before.filing, before.event_id) == (digest, filing, event.id)
+            same = before[1:5] == (digest, filing, event.id, address)
             differing = before.differing or not same
             self._facts.issued[body.id] = before._replace(places=(*before.places, place), differing=differing)
 
