@@ -86,10 +86,13 @@ async def assert_damaged_rows_are_named(sources: Sources) -> None:
     async with rows_at_rest(sources) as rows:
         assert await rows.discrepancies() == []
         surprises = list[str]()
+        # What these rows say of their status counts no more: that of the other collection lies over it.
+        changed = {row["_id"] async for row in rows.databases["registry"].collection("statuses").find({}, {"_id": 1})}
         for service, collections in COLLECTIONS.items():
             for name in collections:
                 collection = rows.databases[service].collection(name)
-                found = [row async for row in collection.find({})]
+                over = changed if name == "credentials" else ()
+                found = [row async for row in collection.find({}) if row["_id"] not in over]
                 assert found, f"nothing to damage in {name}"
                 for row in {_shape(row): row for row in found}.values():
                     surprises += [each async for each in _surprises(rows, collection, name, row)]
