@@ -20,7 +20,6 @@ from laurel.contracts.errors import Code
 from laurel.contracts.status import State
 from laurel.contracts.topics import COMPLETIONS
 from laurel.reconciliation import Facts, Kind, Report, compare
-from laurel.reconciliation.facts import Told
 from support.facts import AT, End, Plan, fitting
 
 PLAN = Plan(
@@ -269,8 +268,6 @@ def test_repeats_of_a_record_are_no_damage() -> None:
         held: dict[Any, Any] = mapping
         for key, value in held.items():
             held[key] = value._replace(places=value.places * 2)
-    for told in facts.told.values():
-        told |= {Told(*each) for each in told}
     assert compare(facts).discrepancies == ()
 
 
