@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from pymongo import MongoClient
 
 from laurel.contracts.catalog import Catalog
 from laurel.contracts.operations import Occasion
-from laurel.contracts.topics import CREDENTIALS
+from laurel.contracts.signature import sign
+from laurel.contracts.status import Action, StatusChangeRequested
+from laurel.contracts.topics import CREDENTIALS, STATUS_REQUESTS, Message, message
 from laurel.reconciliation import Kind, Report, Sources, collect, compare, mailbox_of, reconcile
 from laurel.runtime.clock import utc_now
 from laurel.runtime.record import read_event
 from laurel.runtime.settings import KafkaSettings, MongoSettings
 from laurel_local.database import EmbeddedDatabase
 from laurel_local.mailbox import Mailbox
+from support.damage import assert_damaged_rows_are_named
 from support.log import publish, read_topic
 from support.system import System, bearer, builders, running
 from support.waiting import eventually
@@ -54,8 +57,8 @@ async def until_settled(sources: Sources) -> Report:
 
 
 async def live(system: System, kafka: KafkaSettings, world: World) -> list[str]:
-    """Good, bad, repeated and foreign records; a suspension, a reinstatement, a revocation, one asked for. Returns the
-    credentials' ids."""
+    """Good, bad, repeated and foreign records; a suspension, a reinstatement, a revocation, one asked for; a partner's
+    request that is refused. Returns the credentials' ids."""
     await system.apply_catalog(world)
     now = utc_now()
     good = [world.completion(f"e{number}", learner=number, completed_at=now) for number in range(5)]
@@ -70,8 +73,18 @@ async def live(system: System, kafka: KafkaSettings, world: World) -> list[str]:
     ids = await eventually(issued, what="five credentials")
     for credential, action in ((ids[0], "suspend"), (ids[0], "reinstate"), (ids[0], "suspend"), (ids[1], "revoke")):
         await eventually(partial(_change, system, credential, action), what=action)
+    await publish(kafka, [wish_of_partner(world, ids[1])])
     assert (await system.issue(wish(world))).status_code == 201
     return [*ids, URN]
+
+
+def wish_of_partner(world: World, credential: str) -> Message:
+    """The partner's request to suspend a credential, signed; of one that is revoked, it is refused."""
+    body = StatusChangeRequested(credential=credential, action=Action.SUSPEND, reason="The partner looks into it.",
+                                 requested_by="campus", requested_at=utc_now())  # fmt: skip
+    outgoing = message(STATUS_REQUESTS, body, key=credential, event_id=f"suspend {credential}",
+                       source="https://campus.example.org/lms", time=body.requested_at)  # fmt: skip
+    return replace(outgoing, event=sign(outgoing.event, world.partners["campus"], "campus-1"))
 
 
 async def _change(system: System, credential: str, action: str) -> bool:
@@ -140,6 +153,8 @@ async def test_what_lived_balances_can_be_rebuilt_and_what_was_tampered_with_is_
     with_mails = compare(facts)
     assert (with_mails.discrepancies, with_mails.balance.mailbox) == ((), balance.mails_sent)
 
+    await assert_damaged_rows_are_named(sources)
+
     code, made = await laurel.run("registry", "rebuild", rebuilt, "--compare", original)
     assert (code, made["refused"], made["incomplete"], made["differing"]) == (0, [], [], [])
     assert made["hash"] == made["compared"]
@@ -147,6 +162,7 @@ async def test_what_lived_balances_can_be_rebuilt_and_what_was_tampered_with_is_
     assert (code, "is not empty" in refused["error"]["detail"]) == (2, True)
 
     deleted = tamper(database, database_name, ids)
+    request, unsent = tamper_beside(database, database_name, ids)
     code, told = await laurel.run("reconcile", "--recheck", "0.1")
     found = {(each["kind"], each["subject"]) for each in told["discrepancies"]}
     assert code == 4
@@ -154,6 +170,8 @@ async def test_what_lived_balances_can_be_rebuilt_and_what_was_tampered_with_is_
         (Kind.REGISTRATION_DIFFERS, ids[2]), (Kind.STATUS_DIFFERS, ids[0]), (Kind.REGISTRATION_MISSING, ids[3]),
         (Kind.ROW_UNREADABLE, f"{original}.credentials/{ids[4]}"),
         (Kind.DELIVERY_MISSING, f"{Occasion.ISSUED} {ids[1]}"), (Kind.COMPLETION_LOST, deleted),
+        ("status-request-lost", request), ("catalog-differs", "achievement/welding"),
+        ("delivery-state-unexplained", unsent), ("recipient-lost", ids[0]),
     }  # fmt: skip
     _, untouched = await laurel.run("registry", "hash", "--database", rebuilt)
     _, tampered = await laurel.run("registry", "hash", "--database", original)
@@ -180,6 +198,27 @@ def tamper(database: EmbeddedDatabase, name: str, ids: list[str]) -> str:
         rejected = client[f"{name}-issuer"]["rejections"].find_one_and_delete({})
         assert rejected is not None
         return str(rejected["_id"])
+    finally:
+        client.close()
+
+
+def tamper_beside(database: EmbeddedDatabase, name: str, ids: list[str]) -> tuple[str, str]:
+    """Lose a status request and a recipient, change what is taught, and say of a mail that it went out; returns the
+    names of the request and the mail."""
+    client: MongoClient[dict[str, Any]] = MongoClient(database.url)
+    try:
+        registry, notifier = client[f"{name}-registry"], client[f"{name}-notifier"]
+        request = registry["status_requests"].find_one_and_delete({"credential": ids[1], "partner": "campus"})
+        assert request is not None
+        entry = registry["catalog"].find_one({"_id": "achievement/welding"})
+        assert entry is not None
+        body = entry["body"].replace("Everything in welding was completed.", "Nothing at all.")
+        assert registry["catalog"].update_one({"_id": entry["_id"]}, {"$set": {"body": body}}).modified_count
+        notifier["recipients"].delete_one({"_id": ids[0]})
+        # As if the note of a mail were made, and the mail never handed over.
+        change = {"$set": {"attempts": [], "tries": 0, "state": "sent"}}
+        assert notifier["deliveries"].update_one({"credential": ids[2]}, change).modified_count
+        return str(request["_id"]), f"{Occasion.ISSUED} {ids[2]}"
     finally:
         client.close()
 

@@ -37,11 +37,17 @@ def reconcile(
                      help="Look again after so long, and tell only what is still there; 0: tell at once."),
     ] = 5.0,
     stuck_after: Annotated[
-        float, typer.Option("--stuck-after", min=1, metavar="MINUTES", help="How long a mail may be overdue.")
+        float,
+        typer.Option("--stuck-after", min=1, metavar="MINUTES",
+                     help="How long a mail may be overdue, and what the registry has stored unpublished."),
     ] = 15.0,
     as_json: output.AsJson = False,
 ) -> None:  # fmt: skip
     """Read the topics and the databases, and print the balance and every discrepancy.
+
+    Completions, rejections, credentials, statuses, status requests, status lists, the catalog, recipients (not who they
+    are), deliveries and mails: each record has to be accounted for in the databases, and each row by the topics, as far
+    back as these go. What a service has yet to handle, or gave up openly, is on its way and not a discrepancy.
 
     The databases are found by LAUREL_MONGO_URL or, where each service has a server of its own, by
     LAUREL_ISSUER_MONGO_URL, LAUREL_REGISTRY_MONGO_URL and LAUREL_NOTIFIER_MONGO_URL: addresses carry passwords, so
@@ -105,15 +111,21 @@ def _show(report: Report) -> None:
     ):  # fmt: skip
         output.say(f"  {name:<20} {count}")
     _say_counts("rejections by code", balance.rejection_codes)
+    output.say(f"catalog entries        {balance.catalog}")
     output.say(f"credentials on the topic {balance.credentials}, registered {balance.registered}, asked for by VC-API "
                f"{balance.requested}")  # fmt: skip
     _say_counts("states", balance.states)
+    _say_counts("status requests", balance.requests)
     output.say(f"status positions       {balance.indexes}, in {balance.status_lists} lists")
     _say_counts("deliveries", balance.deliveries)
     output.say(f"mails sent             {balance.mails_sent}, perhaps repeated {balance.perhaps_repeated}")
-    if balance.deleted_by_retention or balance.rejections_deleted_by_retention:
-        output.say(f"deleted by retention   {balance.deleted_by_retention} completions, "
-                   f"{balance.rejections_deleted_by_retention} rejections: their outcomes stand")  # fmt: skip
+    output.say(f"mails not sent         failed {balance.mails_failed}, superseded {balance.mails_superseded}, "
+               f"no recipient {balance.mails_without_recipient}")  # fmt: skip
+    forgotten = (balance.deleted_by_retention, balance.rejections_deleted_by_retention,
+                 balance.requests_deleted_by_retention)  # fmt: skip
+    if any(forgotten):
+        output.say("deleted by retention   {} completions, {} rejections, {} status requests: their outcomes stand"
+                   .format(*forgotten))  # fmt: skip
     _say_counts("records without their form", balance.unreadable)
     if report.unfinished:
         output.say()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from laurel.contracts.envelope import derived_id
 from laurel.contracts.errors import Code
 from laurel.contracts.topics import COMPLETIONS, CREDENTIALS
 from laurel.credentials.status_list import MINIMUM_LENGTH
@@ -11,6 +12,7 @@ from laurel.reconciliation.facts import Facts, Place
 from laurel.reconciliation.report import Balance, Findings, Kind, Why
 
 ISSUER = "issuer"
+_EVENT_TYPE = next(iter(CREDENTIALS.events))
 _DUPLICATES = frozenset({Code.DUPLICATE_EVENT.value, Code.EVENT_ID_REUSED.value})
 
 
@@ -91,9 +93,9 @@ def _explain_outcome(record: str, facts: Facts, balance: Balance, findings: Find
 
 def compare_rejections(facts: Facts, balance: Balance, findings: Findings) -> None:
     """The rejections that are stored are those on the topic."""
-    stored: dict[str, bytes] = {}
+    stored: dict[str, tuple[str, bytes]] = {}
     for record, rejection in facts.rejections.items():
-        stored[rejection.event_id] = rejection.digest
+        stored[rejection.event_id] = (record, rejection.digest)
         if rejection.event_id in facts.rejected:
             continue
         place = place_of(record)
@@ -104,12 +106,14 @@ def compare_rejections(facts: Facts, balance: Balance, findings: Findings) -> No
         elif facts.waits(ISSUER, COMPLETIONS.name, place):
             findings.unfinished("telling of a rejection", Why.WAITING, record)
         else:
-            findings.wrong(Kind.REJECTION_MISSING, record, f"Its rejection ({rejection.code}) was never published.")
+            findings.wrong(Kind.REJECTION_MISSING, record, f"Its rejection {rejection.event_id} "
+                           f"({rejection.code}) was never published.")  # fmt: skip
     for event_id, digests in facts.rejected.items():
         if event_id not in stored:
             findings.wrong(Kind.REJECTION_UNEXPLAINED, event_id, "It is on the topic, and the issuer knows of none.")
-        elif digests != {stored[event_id]}:
-            findings.wrong(Kind.REJECTION_DIFFERS, event_id, "The topic says something else than the issuer stored.")
+        elif digests != {stored[event_id][1]}:
+            findings.wrong(Kind.REJECTION_DIFFERS, event_id, "The topic says something else than the issuer stored of "
+                           f"{stored[event_id][0]}.")  # fmt: skip
 
 
 def compare_credentials(facts: Facts, balance: Balance, findings: Findings) -> None:
@@ -120,6 +124,8 @@ def compare_credentials(facts: Facts, balance: Balance, findings: Findings) -> N
         if issued is not None:
             if issued.filing != intent.filing:
                 findings.wrong(Kind.CREDENTIAL_DIFFERS, id_, "The topic files it otherwise than the issuer decided.")
+            if issued.event_id != derived_id(*intent.event[1:], _EVENT_TYPE):
+                findings.wrong(Kind.CREDENTIAL_DIFFERS, id_, "The topic tells of it for another event than the issuer.")
             continue
         place = None if intent.record is None else place_of(intent.record)
         if place is not None and facts.given_up(ISSUER, COMPLETIONS.name, place):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from laurel.contracts.base import utc_text
 from laurel.contracts.status import Purpose, State
 from laurel.contracts.topics import CREDENTIALS, STATUS_CHANGES, STATUS_LISTS
+from laurel.reconciliation.documents import first_history_digest
 from laurel.reconciliation.facts import Facts, Issued, Place, Registered, Status
 from laurel.reconciliation.report import Balance, Findings, Kind, Why
 
@@ -40,6 +42,8 @@ def _difference(issued: Issued, row: Registered) -> str | None:
         return "The registry's row notes a digest that is not its document's."
     if row.filing != issued.filing:
         return "The registry files it otherwise than the topic."
+    if row.token != issued.address.rpartition("/")[2]:
+        return "The registry does not find it by its public address."
     return None
 
 
@@ -51,16 +55,32 @@ def compare_statuses(facts: Facts, findings: Findings) -> None:
         status = facts.statuses.get(id_)
         if status is None:
             _explain_missing_status(id_, facts, findings)
-        elif (row.version, row.state, row.filing.position) != (status.version, status.state, status.position):
-            findings.wrong(Kind.STATUS_DIFFERS, id_, f"The registry has {row.state.value} (version {row.version}), the "
-                           f"topic {status.state.value} (version {status.version}).")  # fmt: skip
+        elif (row.version, row.state, row.at) != (status.version, status.state, status.at):
+            findings.wrong(Kind.STATUS_DIFFERS, id_, f"The registry has {row.state.value} (version {row.version}, "
+                           f"{utc_text(row.at)}), the topic {status.state.value} (version {status.version}, "
+                           f"{utc_text(status.at)}).")  # fmt: skip
+        elif not _filed_alike(row, status):
+            findings.wrong(Kind.STATUS_DIFFERS, id_, "The topic files its status otherwise than the registry.")
         elif status.history is not None and status.history != row.history:
             findings.wrong(Kind.STATUS_DIFFERS, id_, "The registry's history is not the one on the topic.")
-        elif status.history is None and status.version > 1:
+        elif status.history is None and status.version == 1:
+            _compare_first_history(id_, row, facts, findings)
+        elif status.history is None:
             findings.wrong(Kind.HISTORY_NOT_IN_LOG, id_, "The log does not have its history, and so a rebuilt registry "
                            "would not: restart the registry, which publishes it.")  # fmt: skip
     for id_ in facts.statuses.keys() - facts.registered.keys():
         findings.wrong(Kind.STATUS_UNEXPLAINED, id_, "Its status is on the topic, and the registry does not have it.")
+
+
+def _filed_alike(row: Registered, status: Status) -> bool:
+    filing = row.filing
+    return (filing.issuer, filing.achievement, filing.position) == (status.issuer, status.achievement, status.position)
+
+
+def _compare_first_history(id_: str, row: Registered, facts: Facts, findings: Findings) -> None:
+    issued = facts.issued.get(id_)
+    if issued is not None and row.history != first_history_digest(issued.filing.issued_at, issued.event_id):
+        findings.wrong(Kind.STATUS_DIFFERS, id_, "The registry's history is not that of its registration.")
 
 
 def _explain_missing_status(id_: str, facts: Facts, findings: Findings) -> None:
@@ -77,6 +97,10 @@ def compare_lists(facts: Facts, balance: Balance, findings: Findings) -> None:
     """The registry serves the newest lists, and they are the issuer's bits."""
     balance.status_lists = len(facts.signed_lists)
     for name, signed in facts.signed_lists.items():
+        if name != f"{signed.family}-{signed.purpose.value}":
+            findings.wrong(
+                Kind.LIST_DIFFERS, name, "The topic has it for another family or purpose than its name says."
+            )
         held = facts.stored_lists.get(name)
         if held is None or held.version < signed.version:
             _explain_old_list(name, signed.place, facts, findings)
@@ -84,6 +108,8 @@ def compare_lists(facts: Facts, balance: Balance, findings: Findings) -> None:
             findings.wrong(Kind.LIST_DIFFERS, name, f"The registry's version {held.version} is not the topic's.")
         elif held.noted != held.digest:
             findings.wrong(Kind.LIST_DIFFERS, name, "The registry's row notes a digest that is not its document's.")
+        if signed.family not in facts.families:
+            findings.wrong(Kind.LIST_UNEXPLAINED, name, "The topic has it, and the issuer does not have its family.")
     for name in facts.stored_lists.keys() - facts.signed_lists.keys():
         findings.wrong(Kind.LIST_UNEXPLAINED, name, "The registry has it, and the topic does not.")
     for name, family in facts.families.items():

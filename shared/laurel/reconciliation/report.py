@@ -32,13 +32,25 @@ class Kind(StrEnum):
     STATUS_UNEXPLAINED = "status-unexplained"
     STATUS_DIFFERS = "status-differs"
     HISTORY_NOT_IN_LOG = "history-not-in-log"
+    REQUEST_LOST = "status-request-lost"
+    REQUEST_UNEXPLAINED = "status-request-unexplained"
+    REQUEST_DIFFERS = "status-request-differs"
+    CHANGE_UNEXPLAINED = "status-change-unexplained"
     LIST_MISSING = "status-list-missing"
     LIST_UNEXPLAINED = "status-list-unexplained"
     LIST_DIFFERS = "status-list-differs"
     LIST_BIT_WRONG = "status-list-bit-wrong"
+    CATALOG_MISSING = "catalog-missing"
+    CATALOG_UNEXPLAINED = "catalog-unexplained"
+    CATALOG_DIFFERS = "catalog-differs"
+    RECIPIENT_MISSING = "recipient-missing"
+    RECIPIENT_LOST = "recipient-lost"
+    RECIPIENT_UNEXPLAINED = "recipient-unexplained"
     DELIVERY_MISSING = "delivery-missing"
     DELIVERY_UNEXPLAINED = "delivery-unexplained"
     DELIVERY_DOUBLED = "delivery-doubled"
+    DELIVERY_DIFFERS = "delivery-differs"
+    DELIVERY_STATE_UNEXPLAINED = "delivery-state-unexplained"
     DELIVERY_STUCK = "delivery-stuck"
     MAIL_MISSING = "mail-missing"
     MAIL_DOUBLED = "mail-doubled"
@@ -79,8 +91,9 @@ class Balance:
 
     `duplicates` are the codes LRL-1012 and LRL-1013, `passed_over` records of event types unknown here. What
     `deleted_by_retention` counts are outcomes whose completion the topic no longer has; they are in no other count
-    of completions. `perhaps_repeated` counts mails of which an attempt's end was never recorded, so that they may
-    have gone out once more.
+    of completions. `requests` counts the registry's status requests by what became of them. `perhaps_repeated` counts
+    mails of which an attempt's end was never recorded, so that they may have gone out once more. `mails_failed`,
+    `mails_superseded` and `mails_without_recipient` are deliveries that ended without a mail.
     """
 
     published: int = 0
@@ -93,16 +106,22 @@ class Balance:
     lost: int = 0
     deleted_by_retention: int = 0
     rejections_deleted_by_retention: int = 0
+    requests_deleted_by_retention: int = 0
 
     rejection_codes: dict[str, int] = field(default_factory=dict)
     requested: int = 0
+    catalog: int = 0
     credentials: int = 0
     registered: int = 0
     states: dict[str, int] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
     indexes: int = 0
     status_lists: int = 0
     deliveries: dict[str, int] = field(default_factory=dict)
     mails_sent: int = 0
+    mails_failed: int = 0
+    mails_superseded: int = 0
+    mails_without_recipient: int = 0
     perhaps_repeated: int = 0
     repeated: int = 0
     mailbox: int | None = None
