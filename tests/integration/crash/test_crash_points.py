@@ -28,6 +28,8 @@ from laurel.runtime.settings import KafkaSettings
 from laurel_local.database import EmbeddedDatabase
 from notifier.domain import Recipient
 from notifier.store import Store as NotifierStore
+from registry.rows import StoredCredential
+from registry.store import Store as RegistryStore
 from support.awaits import in_source
 from support.crash import Life, Point, Published, dump, points, restore
 from support.mail_host import answering
@@ -218,3 +220,12 @@ async def test_a_handler_that_counts_what_comes_again_is_found(story: Story, mon
     monkeypatch.setattr(NotifierStore, "add_recipients", once_more)
     found = await differences_at_every_point(story, steps_named(story, RECIPIENTS.name)[:1])
     assert any("state after one more run" in each for each in found)
+
+
+async def test_a_status_that_rises_unnoticed_is_found(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none(self: RegistryStore, versions: Mapping[str, int]) -> list[StoredCredential]:
+        return []
+
+    monkeypatch.setattr(RegistryStore, "risen", none)
+    found = await differences_at_every_point(story, steps_named(story, "beside a change"))
+    assert any("published: lacks" in each for each in found)
