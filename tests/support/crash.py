@@ -10,7 +10,7 @@ one insert), between any two of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,8 +18,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from laurel.contracts.envelope import encode
 from laurel.contracts.topics import Message, Topic
@@ -28,14 +27,8 @@ from laurel.runtime.catalog import CatalogView
 from laurel.runtime.failures import FailurePolicy, Handler
 from laurel.runtime.kafka import Kafka
 from laurel.runtime.lifecycle import Lifecycle
-from laurel.runtime.mongo import Mongo
 from laurel.runtime.record import Record
-from notifier.smtp import Answer, MailServer
-from registry import bulk_rows
-from registry.outcomes import Outcomes
-
-READS = frozenset({"find", "find_one", "count_documents", "estimated_document_count", "distinct"})
-"""Whatever else is called on a collection counts as a write."""
+from support.places import Place
 
 _NO_WAIT = Backoff(first=0, cap=0)
 
@@ -46,10 +39,16 @@ class Crashed(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something that lasts, as it was begun."""
+    """Something that lasts, as it was begun, and where in the services' source, the nearest place first."""
 
     what: str
     parts: int
+    at: tuple[Place, ...]
+
+    @property
+    def place(self) -> Place:
+        """The nearest place in a service itself, if there is one."""
+        return next((each for each in self.at if each.file.startswith("services/")), self.at[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Point:
     def described(self, effects: Sequence[Effect]) -> str:
         """In words."""
         effect = effects[self.effect]
-        return f"effect {self.effect} ({effect.what}), after {self.parts} of {effect.parts}"
+        return f"{effect.place} (effect {self.effect}, {effect.what}), after {self.parts} of {effect.parts}"
 
 
 def points(effects: Sequence[Effect]) -> list[Point]:
@@ -97,6 +96,10 @@ class Published:
         at = message.topic.partition_of(message.key) if message.partition is None else message.partition
         return cls(message.topic.name, at, message.key, message.event.id, tuple(headers), value)
 
+    def record(self, offset: int) -> Record:
+        """The message as a reader has it."""
+        return Record(self.topic, self.partition, offset, self.key.encode(), self.headers, self.value)
+
     @property
     def type(self) -> str:
         """The event's type."""
@@ -106,7 +109,7 @@ class Published:
 Turn = Callable[[], Awaitable[None]]
 
 
-async def _at_once() -> None:
+async def at_once() -> None:
     """Where nobody else runs, nobody is waited for."""
 
 
@@ -117,8 +120,14 @@ class Life:
     service: str
     now: datetime
     crash: Point | None = None
-    turn: Turn = _at_once
+    turn: Turn = at_once
     has_http: bool = True
+    earlier: Sequence[Published] = ()
+    """What the processes before it published."""
+    hears: Topic | None = None
+    """Of what it and they published, a topic that it reads, too."""
+    refuses: Callable[[Published], Exception | None] = lambda _: None
+    """What a broker answers instead of taking a message."""
     dead: bool = False
     effects: list[Effect] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
@@ -127,13 +136,14 @@ class Life:
     loops: dict[str, Any] = field(default_factory=dict)
     views: list[CatalogView] = field(default_factory=list)
     app: FastAPI | None = None
+    _heard: int = 0
 
-    async def effect(self, what: str, parts: int, act: Callable[[int], Awaitable[Any]]) -> Any:
+    async def effect(self, effect: Effect, act: Callable[[int], Awaitable[Any]]) -> Any:
         """Do something that lasts, unless the process is killed at it; `act` does so many of its parts."""
         if self.dead:
             raise Crashed
-        number = len(self.effects)
-        self.effects.append(Effect(what, parts))
+        parts, number = effect.parts, len(self.effects)
+        self.effects.append(effect)
         await self.turn()
         if self.crash is None or number != self.crash.effect:
             return await act(parts)
@@ -145,12 +155,12 @@ class Life:
 
     def wire(self, build: Callable[..., FastAPI]) -> FastAPI:
         """Wire the service."""
-        token = _living.set(self)
+        token = living.set(self)
         try:
             drawn = {"draw": lambda: 0.5} if self.service == "notifier" else {}
             self.app = build(clock=lambda: self.now, **drawn)
         finally:
-            _living.reset(token)
+            living.reset(token)
         return self.app
 
     async def begin(self, build: Callable[..., FastAPI], catalog: Sequence[Record]) -> None:
@@ -168,126 +178,31 @@ class Life:
         """Have a batch handled as the subscription would, bad records and all."""
         kafka, handler = self.handlers[topic.name]
         policy = FailurePolicy(self.service, topic.name, kafka._bury, kafka._health, backoff=_NO_WAIT)
+        policy.tries = 2  # what lies between two of them is always the same
         await policy.run(handler, records)
 
-    async def call(self, method: str, path: str, body: Any, token: str) -> None:
-        """Ask over HTTP."""
+    async def hear(self) -> None:
+        """Have handled what there is by now of the topic that it hears."""
+        if (topic := self.hears) is None:
+            return
+        said = [each for each in (*self.earlier, *self.published) if each.topic == topic.name]
+        new, self._heard = said[self._heard :], len(said)
+        if new:
+            await self.handle(topic, [each.record(offset) for offset, each in enumerate(new)])
+
+    async def call(
+        self, method: str, path: str, body: Any, token: str, statuses: Collection[int] = range(200, 300)
+    ) -> None:
+        """Ask over HTTP; the answer has to have one of these statuses."""
         assert self.app is not None
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             answer = await client.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
-        assert answer.is_success, answer.text
+        assert answer.status_code in statuses, answer.text
 
 
-_living: ContextVar[Life] = ContextVar("living")
-
-
-def install(patch: pytest.MonkeyPatch, client: Any) -> None:
-    """Let every service that is wired from now on belong to the `Life` that wires it."""
-    connect, see = Kafka.__init__, CatalogView.__init__
-
-    def database(self: Any, settings: Any) -> None:
-        self.database = _Database(client[settings.mongo_database], _living.get())
-
-    def kafka(self: Any, *args: Any, **options: Any) -> None:
-        connect(self, *args, **options)
-        self.life = _living.get()
-
-    def subscribe(self: Any, topic: Topic, handler: Handler, **_: Any) -> None:
-        self.life.handlers[topic.name] = (self, handler)
-
-    async def publish(self: Any, messages: Sequence[Message]) -> None:
-        if messages:
-            told = [Published.of(each) for each in messages]
-
-            async def send(count: int) -> None:
-                self.life.published += told[:count]
-
-            await self.life.effect(f"publish to {', '.join(sorted({each.topic for each in told}))}", len(told), send)
-
-    def view(self: Any, *args: Any, **options: Any) -> None:
-        see(self, *args, **options)
-        self.catch_up = _at_once  # it has read all there is
-        _living.get().views.append(self)
-
-    def loop(self: Any, name: str, run: Any) -> None:
-        _living.get().loops[name] = run.__self__
-
-    add_route = APIRouter.add_api_route
-
-    def route(self: Any, *args: Any, **options: Any) -> None:
-        if _living.get().has_http:  # making the routes takes most of the time that wiring takes
-            add_route(self, *args, **options)
-
-    hand_over, serve = MailServer.send, MailServer.__init__
-
-    def server(self: Any, settings: Any) -> None:
-        serve(self, settings)
-        self.life = _living.get()
-
-    async def send(self: Any, recipient: str, content: bytes) -> Answer:
-        async def hand(_: int) -> Answer:
-            answer = await hand_over(self, recipient, content)
-            self.life.mails.append((recipient, content))
-            return answer
-
-        answer: Answer = await self.life.effect("mail", 1, hand)
-        return answer
-
-    async def nobody_waits(*_: Any) -> None:
-        """The outcome comes with a record, which is handled in a step of its own."""
-
-    patch.setattr(Mongo, "__init__", database)
-    patch.setattr(Mongo, "ping", lambda _: _at_once())
-    patch.setattr(Kafka, "__init__", kafka)
-    patch.setattr(Kafka, "subscribe", subscribe)
-    patch.setattr(Kafka, "publish", publish)
-    patch.setattr(CatalogView, "__init__", view)
-    patch.setattr(Lifecycle, "add_loop", loop)
-    patch.setattr(APIRouter, "add_api_route", route)
-    patch.setattr(MailServer, "__init__", server)
-    patch.setattr(MailServer, "send", send)
-    patch.setattr(Outcomes, "wait", nobody_waits)
-    patch.setattr(bulk_rows, "BATCH", 1)  # so that a small bulk change has several
-
-
-class _Database:
-    """A database whose collections count their writes."""
-
-    def __init__(self, real: Any, life: Life) -> None:
-        self._real = real
-        self._life = life
-
-    def __getitem__(self, name: str) -> _Collection:
-        return _Collection(self._real[name], self._life)
-
-    def get_collection(self, name: str, **options: Any) -> _Collection:
-        return _Collection(self._real.get_collection(name, **options), self._life)
-
-
-class _Collection:
-    def __init__(self, real: Any, life: Life) -> None:
-        self._real = real
-        self._life = life
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._real, name)
-        if name in READS:
-            return method
-
-        async def write(*args: Any, **options: Any) -> Any:
-            several = name in ("insert_many", "bulk_write")
-
-            async def act(count: int) -> Any:
-                return await method(*([args[0][:count], *args[1:]] if several else args), **options)
-
-            return await self._life.effect(f"{self._real.name}.{name}", len(args[0]) if several else 1, act)
-
-        return write
-
-    async def create_index(self, keys: Any, **options: Any) -> None:
-        """Without expiry: the database's clock is not the test's."""
-        await self._real.create_index(keys, **{name: each for name, each in options.items() if "expire" not in name})
+living: ContextVar[Life] = ContextVar("living")
+"""Whose process is being wired."""
 
 
 Rows = Mapping[str, Sequence[dict[str, Any]]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from fastapi import FastAPI
@@ -21,8 +21,8 @@ import registry.app
 import registry.config
 import verifier.app
 import verifier.config
+from laurel.credentials.keys import SigningKey
 from laurel.runtime.settings import KafkaSettings
-from laurel_local.mailbox import Mailbox
 from support.world import World
 
 ADMIN_TOKEN = "an-admin-token-for-tests-0123456789abcdef"
@@ -73,15 +73,27 @@ def bearer(token: str = ADMIN_TOKEN) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+def put_keys(file: Path, members: Mapping[str, SigningKey]) -> Path:
+    """Write the file of the members' signing keys."""
+    file.write_text(json.dumps([{"issuer": each, "secretKeyMultibase": key.to_multibase()}
+                                for each, key in members.items()]))  # fmt: skip
+    file.chmod(0o600)
+    return file
+
+
+class TakesMail(Protocol):
+    """A mail server on this machine."""
+
+    @property
+    def smtp_port(self) -> int:
+        """Where it listens."""
+
+
 def builders(
-    kafka: KafkaSettings, mongo_url: str, name: str, mailbox: Mailbox, world: World, directory: Path
+    kafka: KafkaSettings, mongo_url: str, name: str, mailbox: TakesMail, world: World, directory: Path
 ) -> dict[str, Callable[..., FastAPI]]:
     """What makes each service, as often as it is called, on the same broker and databases; takes `clock` and such."""
-    keys = directory / "signing-keys.json"
-    keys.write_text(
-        json.dumps([{"issuer": each, "secretKeyMultibase": key.to_multibase()} for each, key in world.members.items()])
-    )
-    keys.chmod(0o600)
+    keys = put_keys(directory / "signing-keys.json", world.members)
     common: dict[str, Any] = {**kafka.model_dump(), "public_url": world.public_url}
     mongo: dict[str, Any] = {"mongo_url": mongo_url}
     issuer_settings = issuer.config.IssuerSettings(

@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 
 from integration.crash.story import Step
-from laurel.contracts.topics import DEAD_LETTERS, DELIVERIES
+from laurel.contracts.topics import AUDIT, DEAD_LETTERS, DELIVERIES
 from support.crash import Life, Published, Rows
 
 _TIME = re.compile(r"^(\d{4}-\d\d-\d\dT)(14|16|18|20|22)(:)")
+_DRAWN_ID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 _TRACE = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")
 _DRAWN = {
     # A number that was reserved by a process that died is never used, so the next one gets another, and so does the
@@ -47,22 +48,40 @@ def canonical(value: Any, drawn: frozenset[str] = frozenset(), *, times: bool = 
                 return value
         case str() if _TRACE.match(value):
             return "trace"
+        case str() if drawn and _DRAWN_ID.match(value):
+            return "a request that was given no id has another whenever it is made"
         case str() if times:
             return _TIME.sub(r"\g<1>12\3", value)
     return value
 
 
 def state(rows: Rows, drawn: frozenset[str] = frozenset(), *, times: bool = True) -> dict[str, Any]:
-    """A database's rows, by collection and id."""
-    return {f"{name}/{row['_id']}": canonical(row, drawn, times=times) for name, each in rows.items() for row in each}
+    """A database's rows, by collection and id. What waits for something is looked at again whenever its time has come,
+    so without `times` when that will be is left out."""
+    looked_at_again = frozenset({"due_at"})
+    return {
+        f"{name}/{canonical(row['_id'], drawn)}": canonical(
+            row, drawn if times or not row.get("waiting_for") else drawn | looked_at_again, times=times
+        )
+        for name, each in rows.items()
+        for row in each
+    }
 
 
 def told(each: Published, drawn: frozenset[str] = frozenset()) -> tuple[Any, ...]:
     """A message but for what may differ."""
-    numbered = each.type == "status.heartbeat" or (drawn and each.topic == DELIVERIES.name)
-    identity = None if numbered else each.id
+    # The ids of the last two name an attempt, or a request, that may have been made anew.
+    numbered = each.type == "status.heartbeat" or (drawn and each.topic in (DELIVERIES.name, AUDIT.name))
+    if drawn and _gave_up(each):
+        drawn = drawn | {"reason"}
+    identity = None if numbered else canonical(each.id, drawn)
     headers = tuple((name, canonical(raw)) for name, raw in each.headers if name != "ce_id")
     return each.topic, each.partition, each.key, identity, headers, canonical(each.value, drawn)
+
+
+def _gave_up(each: Published) -> bool:
+    """Whether no attempt follows. Nobody knows how one ended that a process made which died."""
+    return each.type == "delivery.failed" and "nextAttemptAt" not in orjson.loads(each.value)
 
 
 def _said_anew(each: Published) -> bool:

@@ -1,14 +1,13 @@
 """A story in steps, each of them one thing that one service does in one process: the ground that crashes are tried on.
 
-Every step begins with the database as the steps before it left it, and handles what they published. So what is tried
-is found and not listed: all handlers that the services subscribe and all loops that they add run as often as there is
-something for them to do.
+Every step begins with the database as the steps before it left it, and handles what they published. What the steps
+are, `acts` says.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,17 +15,16 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 
-from laurel.contracts.status import Action, State
-from laurel.contracts.topics import BY_NAME, CATALOG, COMPLETIONS, CREDENTIALS, STATUS_REQUESTS, Message, Topic
+from laurel.contracts.topics import BY_NAME, CATALOG, Message, Topic
 from laurel.runtime.record import Record
-from registry.selection import Target, digest
 from support.crash import Life, Point, Published, Rows, Turn, dump, restore
-from support.system import ADMIN_TOKEN, VC_API_TOKEN
-from support.wishes import URN, wish
+from support.places import End
+from support.system import ADMIN_TOKEN
 from support.world import EPOCH, World
-from unit.registry.issuing import Issuer
 
 Run = Callable[[Life], Awaitable[None]]
+Build = Callable[[str, str, Mapping[str, Any]], Callable[..., FastAPI]]
+"""Makes a service's application on a database's name, with some settings changed."""
 REMEMBERS_NOTHING = {("verifier", "announcer")}
 """Loops to which the rule does not apply: what the verifier tells of verifications is told at most once, and stored
 nowhere (see there)."""
@@ -45,121 +43,113 @@ class Step:
     at: datetime
     catalog: Sequence[Record]
     before: Rows
-    after: Rows
-    undisturbed: Life
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    between_lives: timedelta = BETWEEN_LIVES
+    meanwhile: Run | None = None
+    """What another process of the service does while this one is about to publish for the first time."""
+    after: Rows = field(default_factory=dict)
+    undisturbed: Life = field(default_factory=lambda: Life("", EPOCH))
 
     @property
     def over_http(self) -> bool:
         """Whether somebody asks for it over HTTP."""
         return self.name.startswith("asked")
 
+    @property
+    def places(self) -> set[End]:
+        """The places in the source that it comes by on its way to something that lasts."""
+        return {place.end for effect in self.undisturbed.effects for place in effect.at}
+
 
 @dataclass
 class Story:
-    """Plays steps; `build` makes a service's application on a database's name."""
+    """Plays steps, and keeps what each service has and what was published."""
 
     world: World
-    build: Callable[[str, str], Callable[..., FastAPI]]
+    build: Build
     client: Any
     url: str = ""
     steps: list[Step] = field(default_factory=list)
     subscribed: set[tuple[str, str]] = field(default_factory=set)
     looping: set[tuple[str, str]] = field(default_factory=set)
-    _states: dict[str, Rows] = field(default_factory=dict)
-    _topics: defaultdict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    states: dict[str, Rows] = field(default_factory=dict)
+    topics: defaultdict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     _read: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
     # What there is to do
 
-    async def play(self) -> None:
-        """From an empty catalog to a renewed status list, by way of everything that may go wrong without a crash."""
-        world = self.world
-        catalog = world.catalog.model_dump(mode="json", by_alias=True, exclude_none=True)
-        await self._do("registry", "asked to apply a catalog", _calls("PUT", "/admin/catalog", catalog))
-        await self._do("issuer", "asked to issue",
-                       _calls("POST", "/credentials/issue", {"credential": wish(world)}, VC_API_TOKEN))  # fmt: skip
-        self._send(*_completions(world))
-        await self._flow()
-        credentials = sorted({record.key.decode() for record in self._topics[CREDENTIALS.name] if record.key})
-        earned = [each for each in credentials if each.startswith(world.public_url)]
-        self._send(*_forged(world, self._topics[CREDENTIALS.name]))
-        await self._ask(earned[0], Action.REVOKE)
-        await self._ask(earned[0], Action.SUSPEND)  # too late: it is revoked
-        await self._ask(URN, Action.SUSPEND)
-        token = earned[1].rpartition("/")[2]
-        partner = Issuer(world)
-        self._send(partner.wish(token, Action.SUSPEND), partner.wish(token, Action.REVOKE, event_id="wish-2"),
-                   partner.wish(token, Action.REVOKE, event_id="wish-3", signed=False))  # fmt: skip
-        await self._flow()
-        await self._ask_for_many(Action.REVOKE)
-        await self._flow()
-        await self._flow(EPOCH + timedelta(days=4))
-
-    async def _ask(self, credential: str, action: Action) -> None:
-        body = {"credential": credential, "action": action.value, "reason": "A test says so.",
-                "requestedBy": "tester", "requestId": f"{action.value}-{len(self.steps)}"}  # fmt: skip
-        await self._do("registry", f"asked to {action.value}", _calls("POST", "/admin/status-requests", body))
-
-    async def _ask_for_many(self, action: Action) -> None:
-        """All that are not revoked yet, as a preview would have it."""
-        registry = self._states["registry"]
-        statuses = {row["_id"]: row for row in registry["statuses"]}
-        standing = [row | statuses.get(row["_id"], {}) for row in registry["credentials"]]
-        rows = [row for row in standing if row["state"] != State.REVOKED]
-        targets = [Target(row["_id"], row["token"], row["version"]) for row in rows]
-        assert len(targets) > 1
-        body = {"selection": {"credentials": [each.id for each in targets]}, "action": action.value,
-                "reason": "A test says so.", "requestedBy": "tester", "requestId": "many",
-                "digest": digest(action, targets)}  # fmt: skip
-        await self._do("registry", f"asked to {action.value} many", _calls("POST", "/admin/status-changes", body))
-
-    async def _flow(self, at: datetime = EPOCH) -> None:
-        """Have every handler and every loop do what there is to do, until there is nothing."""
+    async def flow(self, at: datetime, *services: str) -> None:
+        """Have every handler and every loop of these services do what there is to do, until there is nothing."""
         for _ in range(5):
-            for service in ("issuer", "registry", "verifier", "notifier"):
-                await self._handle_all(service, at)
-                await self._loop_all(service, at)
-            if all(self._read[each] == len(self._topics[each[1]]) for each in self.subscribed):
+            for service in services:
+                wired = await self._wired(service)
+                await self.handle(service, *(BY_NAME[name] for name in wired.handlers), at=at)
+                for name in wired.loops:
+                    await self.loop(service, name, at)
+            if all(self._read[each] == len(self.topics[each[1]]) for each in self.subscribed if each[0] in services):
                 return
         raise AssertionError("the services never come to rest")
 
-    async def _handle_all(self, service: str, at: datetime) -> None:
-        for topic in [BY_NAME[name] for name in self._wired(service).handlers]:
+    async def handle(self, service: str, *topics: Topic, at: datetime, **more: Any) -> None:
+        """Have what a service has not read of these topics handled."""
+        for topic in topics:
             self.subscribed.add((service, topic.name))
-            records = self._topics[topic.name][self._read[service, topic.name] :]
-            self._read[service, topic.name] += len(records)
-            if records:
-                await self._do(service, f"handles {topic.name}", _handles(topic, records), at)
+            if records := self.unread(service, topic):
+                self._read[service, topic.name] += len(records)
+                await self.do(service, f"handles {topic.name}", handles(topic, records), at, **more)
 
-    async def _loop_all(self, service: str, at: datetime) -> None:
-        for name in [each for each in self._wired(service).loops if (service, each) not in REMEMBERS_NOTHING]:
+    async def loop(self, service: str, name: str, at: datetime, **more: Any) -> None:
+        """Have a loop do what there is to do."""
+        if (service, name) not in REMEMBERS_NOTHING:
             self.looping.add((service, name))
-            await self._do(service, f"runs {name}", _loops(name), at)
+            await self.do(service, f"runs {name}", loops(name), at, **more)
+
+    def unread(self, service: str, topic: Topic) -> list[Record]:
+        """What a service has not read of a topic."""
+        return self.topics[topic.name][self._read[service, topic.name] :]
 
     # How it is done
 
-    async def _do(self, service: str, name: str, run: Run, at: datetime = EPOCH) -> None:
-        """Do something undisturbed, and keep it as a step where it had effects."""
-        before, catalog = self._states.get(service, {}), list(self._topics[CATALOG.name])
-        step = Step(service, name, run, at, catalog, before, {}, Life(service, at))
-        name = f"story-{uuid4().hex[:12]}"
-        await restore(self.database(service, name), before)
-        life = await self.live(step, name)
-        after = self._states[service] = await dump(self.database(service, name))
-        await self.client.drop_database(self.database(service, name))
+    async def do(
+        self, service: str, name: str, run: Run, at: datetime = EPOCH, *, has_catalog: bool = True, **more: Any
+    ) -> None:
+        """Do something undisturbed, and keep it as a step if it changes something, or comes by a new place on the way
+        to something that lasts: more heartbeats would show nothing more."""
+        step = self._step(service, name, run, at, has_catalog=has_catalog, **more)
+        life, self.states[service] = await self._played(step)
         self._append(life.published)
-        known = any((step.service, step.name) == (each.service, each.name) for each in self.steps)
-        if life.effects and not (known and after == before):  # more heartbeats would show nothing more
-            self.steps.append(replace(step, after=after, undisturbed=life))
+        step = replace(step, after=self.states[service], undisturbed=life)
+        if step.after != step.before or step.places - {place for each in self.steps for place in each.places}:
+            self.steps.append(step)
+
+    async def kill(
+        self, service: str, name: str, run: Run, at: datetime = EPOCH, *, after: str, times: int = 1, **more: Any
+    ) -> None:
+        """Have a process die after it has done something for the so manyth time. Nothing is tried on that: it is what
+        the next step begins with."""
+        step = self._step(service, name, run, at, **more)
+        effects = (await self._played(step))[0].effects
+        number = [number for number, effect in enumerate(effects) if effect.what == after][times - 1]
+        life, self.states[service] = await self._played(step, Point(number, effects[number].parts))
+        self._append(life.published)
+
+    def send(self, *messages: Message | Record) -> None:
+        """Publish as somebody outside does."""
+        for each in messages:
+            if isinstance(each, Record):
+                self.topics[each.topic].append(replace(each, offset=len(self.topics[each.topic])))
+            else:
+                self._append([Published.of(each)])
 
     async def live(
-        self, step: Step, database: str, *, number: int = 0, crash: Point | None = None, turn: Turn | None = None
-    ) -> Life:
+        self, step: Step, database: str, *, number: int = 0, crash: Point | None = None, turn: Turn | None = None,
+        earlier: Iterable[Published] = (),
+    ) -> Life:  # fmt: skip
         """One process that does a step, the `number`-th since the first; it ends, or dies at its point."""
-        life = Life(step.service, step.at + number * BETWEEN_LIVES, crash, has_http=step.over_http)
-        life.turn = turn or life.turn
+        life = Life(step.service, step.at + number * step.between_lives, crash, has_http=step.over_http)
+        life.turn, life.earlier = turn or self._meeting(step, life, database), tuple(earlier)
         try:
-            await life.begin(self.build(step.service, database), step.catalog)
+            await self._begin(step, life, database)
             await step.run(life)
         except BaseException:
             if not life.dead:
@@ -170,55 +160,102 @@ class Story:
         """A service's own database among those of a name."""
         return self.client[f"{name}-{service}"]
 
-    def _wired(self, service: str) -> Life:
-        life = Life(service, EPOCH, has_http=False)
-        life.wire(self.build(service, f"story-{service}"))
-        return life
+    def _step(
+        self, service: str, name: str, run: Run, at: datetime, *, has_catalog: bool = True, **more: Any
+    ) -> Step:  # fmt: skip
+        catalog = list(self.topics[CATALOG.name]) if has_catalog else []
+        return Step(service, name, run, at, catalog, self.states.get(service, {}), **more)
 
-    def _send(self, *messages: Message | Record) -> None:
-        """Publish as somebody outside does."""
-        for each in messages:
-            if isinstance(each, Record):
-                self._topics[each.topic].append(replace(each, offset=len(self._topics[each.topic])))
-            else:
-                self._append([Published.of(each)])
+    async def _played(self, step: Step, crash: Point | None = None) -> tuple[Life, Rows]:
+        """A step in a database of its own, and what that is in the end."""
+        name = f"story-{uuid4().hex[:12]}"
+        await restore(self.database(step.service, name), step.before)
+        life = await self.live(step, name, crash=crash)
+        after = await dump(self.database(step.service, name))
+        await self.client.drop_database(self.database(step.service, name))
+        return life, after
+
+    async def _begin(self, step: Step, life: Life, database: str) -> None:
+        await life.begin(self.build(step.service, database, step.settings), step.catalog)
+
+    def _meeting(self, step: Step, life: Life, database: str) -> Turn:
+        """Lets another process act when this one is about to publish for the first time."""
+        met = step.meanwhile is None
+
+        async def turn() -> None:
+            nonlocal met
+            if not met and life.effects[-1].what.startswith("publish"):
+                met = True
+                other = Life(step.service, life.now, has_http=False)
+                await self._begin(step, other, database)
+                assert step.meanwhile is not None
+                await step.meanwhile(other)
+
+        return turn
+
+    async def _wired(self, service: str) -> Life:
+        life = Life(service, EPOCH, has_http=False)
+        life.wire(self.build(service, f"story-{service}", {}))
+        return life
 
     def _append(self, published: Sequence[Published]) -> None:
         for each in [each for each in published if each.type != "status.heartbeat"]:
-            topic = self._topics[each.topic]
-            topic.append(Record(each.topic, each.partition, len(topic), each.key.encode(), each.headers, each.value))
+            topic = self.topics[each.topic]
+            topic.append(each.record(len(topic)))
 
 
-def _calls(method: str, path: str, body: Any, token: str = ADMIN_TOKEN) -> Run:
-    return lambda life: life.call(method, path, body, token)
+# What a process does
 
 
-def _handles(topic: Topic, records: Sequence[Record]) -> Run:
+def calls(
+    method: str, path: str, body: Any = None, token: str = ADMIN_TOKEN, *, statuses: Collection[int] = range(200, 300)
+) -> Run:
+    """Answers somebody over HTTP, with one of these statuses."""
+    return lambda life: life.call(method, path, body, token, statuses)
+
+
+def handles(topic: Topic, records: Sequence[Record]) -> Run:
+    """Handles a batch."""
     return lambda life: life.handle(topic, records)
 
 
-def _loops(name: str) -> Run:
+def loops(name: str) -> Run:
+    """Runs a loop until it says something else than that there is more to do at once."""
+
     async def run(life: Life) -> None:
-        """Until it says something else than that there is more to do at once."""
         while (pause := await life.loops[name].run_once()) == 0.0 and isinstance(pause, float):
             pass
 
     return run
 
 
-def _completions(world: World) -> list[Message | Record]:
-    """Good ones and every kind of bad one, the good ones twice."""
-    good = [world.completion("e0"), world.completion("e1", learner=2, language="de"),
-            world.completion("e2", "python", learner=3)]  # fmt: skip
-    forged = world.completion("forged", kid="campus-1", signer=world.members["east"])
-    unreadable = Record(COMPLETIONS.name, 0, 0, b"k", (), b"\x00no JSON")
-    return [*good, good[0], world.completion("e1", "first-aid"), world.completion("unknown", "juggling"), forged,
-            unreadable]  # fmt: skip
+def hears(topic: Topic, run: Run) -> Run:
+    """Does something, and in between handles what it and those before it published on a topic."""
+
+    async def heard(life: Life) -> None:
+        life.hears = topic
+        await life.hear()
+        await run(life)
+
+    return heard
 
 
-def _forged(world: World, records: Sequence[Record]) -> list[Message | Record]:
-    """Credentials that the registry gives up on: one whose proof does not hold, one under another's id."""
-    broken = replace(records[-1], value=(records[-1].value or b"").replace(b"Course ", b"Curse "))
-    token = next(each.key for each in records if each.key and each.key.startswith(world.public_url.encode())).decode()
-    return [broken, Issuer(world).issued(token.rpartition("/")[2], event_id="other"),
-            Record(STATUS_REQUESTS.name, 0, 0, b"k", (("ce_type", b"status.change.requested"),), b"{")]  # fmt: skip
+def one_after_the_other(*runs: Run) -> Run:
+    """Does several things."""
+
+    async def run(life: Life) -> None:
+        for each in runs:
+            await each(life)
+
+    return run
+
+
+def refused(refuse: Callable[[Published], Exception | None], run: Run) -> Run:
+    """Does something while the brokers refuse what they are given."""
+
+    async def tried(life: Life) -> None:
+        life.refuses = refuse
+        await run(life)
+        life.refuses = lambda _: None
+
+    return tried
