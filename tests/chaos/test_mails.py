@@ -30,7 +30,7 @@ def told(mail: Mail, event_id: str = "e1") -> list[str]:
     facts = Facts(NOON)
     filing = Filing("hochtal", "python", "campus", Position("f", 1), "2026-06-01T12:00:00Z")
     facts.intents[CREDENTIAL] = Intent("0/0", ("campus", "https://campus.example.org", event_id), filing)
-    facts.deliveries["d1"] = Delivery(CREDENTIAL, Occasion.ISSUED, "sent", None, False, ("sent",), NOON)
+    facts.deliveries["d1"] = Delivery(CREDENTIAL, Occasion.ISSUED, "hochtal", "python", NOON, "sent", None, False, ())
     return list(astray([mail], facts, {"e1": LEARNER}))
 
 
