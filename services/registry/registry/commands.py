@@ -87,16 +87,18 @@ def republish(database: Database = "laurel_registry", as_json: output.AsJson = F
     """Publish the status of every changed credential again, with its history. It may run beside a registry.
 
     A registry does so by itself, once, after an upgrade. Do it again where `laurel reconcile` finds histories that
-    are not in the log, such as after an instance of an earlier version ran beside a newer one.
+    are not in the log, such as after an instance of an earlier version ran beside a newer one. It is entered in the
+    audit, as is whatever else operators do, under the user as whom it connects to Kafka.
 
     \b
     Example:
       laurel registry republish
     """
+    from laurel.cli.entries import kafka_user  # noqa: PLC0415
     from registry.operating import OperatingSettings  # noqa: PLC0415
     from registry.operating import republish as publish  # noqa: PLC0415
 
-    number = _run(OperatingSettings, lambda settings, _: publish(settings, database))
+    number = _run(OperatingSettings, lambda settings, _: publish(settings, database, kafka_user(settings)))
     if as_json:
         output.document({"published": number})
     else:

@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
+from laurel.contracts import audit_entries
 from laurel.contracts.addresses import Addresses
+from laurel.contracts.audit import AdminActionRecorded, AuditOutcome
+from laurel.contracts.topics import Message
 from laurel.runtime.clock import utc_now
 from laurel.runtime.health import Health
 from laurel.runtime.kafka import Kafka
@@ -15,6 +19,7 @@ from laurel.runtime.mongo import Mongo
 from laurel.runtime.settings import KafkaSettings, MongoSettings, PublicUrl
 from registry.announcer import Announcer
 from registry.contents import content_hash, contents, differing
+from registry.domain import SOURCE
 from registry.rebuilding import SERVICE, Progress, Rebuild, Rebuilt
 from registry.store import Store
 
@@ -91,12 +96,20 @@ async def rebuild(settings: OperatingSettings, database: str, compare: str | Non
     return Report(rebuilt, content_hash(ours), content_hash(theirs), differing(ours, theirs))
 
 
-async def republish(settings: OperatingSettings, database: str) -> int:
-    """Publish every changed credential's status again; returns how many there are."""
+async def republish(settings: OperatingSettings, database: str, operator: str) -> int:
+    """Publish every changed credential's status again, after entering in the audit that `operator` does so; returns
+    how many there are."""
     kafka = Kafka(settings, SERVICE, Health())
     async with _store(settings, database) as store:
         await kafka.start()
         try:
+            await kafka.publish([_entered(operator, database)])
             return await Announcer(store, kafka.publish, utc_now).announce_all_changed()
         finally:
             await kafka.stop()
+
+
+def _entered(operator: str, database: str) -> Message:
+    body = AdminActionRecorded(operator=operator, action="status.republish", target=f"database/{database}",
+                               outcome=AuditOutcome.DONE, at=utc_now())  # fmt: skip
+    return audit_entries.entry(SOURCE, f"republish/{uuid4()}", body)

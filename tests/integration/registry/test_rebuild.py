@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from integration.registry.running import Registry, running
+from laurel.contracts.audit import AdminActionRecorded
 from laurel.contracts.status import Action, Purpose, State, StatusChanged
-from laurel.contracts.topics import CREDENTIALS, STATUS_CHANGES, STATUS_LISTS, STATUS_REQUESTS, Message, message
+from laurel.contracts.topics import AUDIT, CREDENTIALS, STATUS_CHANGES, STATUS_LISTS, STATUS_REQUESTS, Message, message
 from laurel.runtime.clock import utc_now
 from laurel.runtime.kafka import committed
 from laurel.runtime.mongo import Mongo
@@ -156,7 +157,9 @@ async def test_what_was_published_without_its_history_is_incomplete_until_it_is_
 
     report = await rebuilt(registry, f"{database_name}-old")
     assert (report.rebuilt.incomplete, report.differing) == ([old.credential], [f"credentials/{old.credential}"])
-    assert await republish(operating(registry.settings), registry.settings.mongo_database) == 1
+    assert await republish(operating(registry.settings), registry.settings.mongo_database, "somebody") == 1
+    entered = [(each.operator, each.action) for each in await registry.bodies(AUDIT, AdminActionRecorded)]
+    assert ("somebody", "status.republish") in entered
     report = await rebuilt(registry, f"{database_name}-new")
     assert (report.rebuilt.incomplete, report.hash) == ([], report.compared)
 

@@ -20,6 +20,7 @@ from laurel.runtime.settings import KafkaSettings
 log = structlog.get_logger(__name__)
 
 _TOPIC_EXISTS = 36
+_SHOWN_SECONDS = 30.0
 _NOT_ALLOWED = (29, 31)  # on the topic, and on the cluster
 
 
@@ -39,17 +40,31 @@ async def provision(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -
     async with telling_refusals(settings):
         await admin.start()
     try:
-        # All that this user may see. Asked for one by one, a broker may make them, with partitions of its choice.
-        there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
-        for topic in topics:
-            if there.get(topic.name, 0) not in (0, topic.partitions):
-                raise RuntimeError(
-                    f"topic {topic.name} has {there[topic.name]} partitions, the catalogue says {topic.partitions}"
-                )
-        missing = [topic for topic in topics if topic.name not in there]
-        return await _create(admin, missing, settings.kafka_replication) if missing else ()
+        made: tuple[str, ...] = ()
+        retries = Retries("topics")
+        async with asyncio.timeout(_SHOWN_SECONDS):
+            while missing := await _missing(admin, [topic for topic in topics if topic.name not in made]):
+                made += await _create(admin, missing, settings.kafka_replication)
+                if not {topic.name for topic in missing} <= set(made):
+                    # What somebody else has made this moment has to be looked at, too, once this broker shows it.
+                    await asyncio.sleep(retries.after_failure())
+        return made
     finally:
         await admin.close()
+
+
+async def _missing(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> list[Topic]:
+    """Those that the broker does not show; raises RuntimeError for one with other partitions."""
+    if not topics:
+        return []
+    # All that this user may see. Asked for one by one, a broker may make them, with partitions of its choice.
+    there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
+    for topic in topics:
+        if there.get(topic.name, 0) not in (0, topic.partitions):
+            raise RuntimeError(
+                f"topic {topic.name} has {there[topic.name]} partitions, the catalogue says {topic.partitions}"
+            )
+    return [topic for topic in topics if topic.name not in there]
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], replication: int) -> tuple[str, ...]:
