@@ -195,17 +195,23 @@ class Source:
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
-    """A function's nodes without those of functions in it; an expression's without those of awaits in it."""
-    for each in ast.iter_child_nodes(node) if not isinstance(node, ast.expr) else (node,):
-        yield from _walk(each, into_awaits=not isinstance(node, ast.expr))
+    """A function's nodes without those of functions in it; an expression's without those of awaits in it.
+
+    What is in a lambda belongs to the expression that hands it to somebody, who calls it.
+    """
+    if isinstance(node, ast.expr):
+        yield from _walk(node, but=ast.Await)
+    else:
+        for each in ast.iter_child_nodes(node):
+            yield from _walk(each, but=ast.Lambda)
 
 
-def _walk(node: ast.AST, *, into_awaits: bool) -> Iterator[ast.AST]:
-    if isinstance(node, _Function | ast.ClassDef) or (isinstance(node, ast.Await) and not into_awaits):
+def _walk(node: ast.AST, *, but: type[ast.AST]) -> Iterator[ast.AST]:
+    if isinstance(node, _Function | ast.ClassDef | but):
         return
     yield node
     for each in ast.iter_child_nodes(node):
-        yield from _walk(each, into_awaits=into_awaits)
+        yield from _walk(each, but=but)
 
 
 def _lasts(callee: _Callee) -> bool:

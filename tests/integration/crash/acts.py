@@ -71,7 +71,7 @@ async def a_catalog(story: Story) -> None:
     again = one_after_the_other(away, applying(catalog(story.world)))
     await story.do("registry", "asked to apply a catalog while the brokers are away, and to apply another", again)
     await story.kill(
-        "registry", "asked to apply a catalog", applying(catalog(story.world, "A clerk")), after="catalog.replace_one"
+        "registry", "asked to apply a catalog", applying(catalog(story.world, "A clerk")), after="catalog.bulk_write"
     )
     await story.do("registry", "starts", nothing)
 
