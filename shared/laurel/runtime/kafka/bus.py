@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 _POLL_MS = 10
 _PATIENCE_MS = 1000
+_GATHER_MS = 20  # a broker has what was kept waiting, and answers within a few
 _STUCK_SECONDS = 180.0
 _STOP_SECONDS = 15.0
 
@@ -127,6 +128,7 @@ class Kafka:
         consumer = Consumer(**options)
         consumer.on_unreadable = self._step_over
         consumer.patience_ms = _PATIENCE_MS
+        consumer.gather_ms = _GATHER_MS
         return consumer
 
     async def _step_over(self, part: TopicPartition, offset: int) -> None:
