@@ -133,6 +133,38 @@ async def test_what_is_held_for_too_long_is_delivered_again_whole_and_in_order(
     assert await read_topic(kafka_settings, DEAD_LETTERS) == []
 
 
+async def test_all_that_came_while_a_batch_was_handled_is_in_the_next_one(
+    kafka_settings: KafkaSettings, world: World
+) -> None:
+    """Not only what came first, which is fetched meanwhile and keeps the rest from being fetched."""
+    batches: list[list[int]] = []
+    finish = asyncio.Event()
+
+    async def handler(records: Sequence[Record]) -> None:
+        batches.append([record.offset for record in records])
+        await finish.wait()
+
+    kafka = Kafka(kafka_settings, "tester", Health(), backoff=QUICK)
+    kafka.subscribe(COMPLETIONS, handler)
+    await kafka.start()
+    await kafka.consume()
+
+    async def fetched_to(offset: int) -> None:
+        consumer = kafka._subscriptions[0].subscriber.consumer
+        await eventually(lambda: any((consumer.highwater(part) or 0) > offset for part in consumer.assignment()))
+
+    await kafka.publish([world.completion("e0")])
+    await eventually(lambda: batches)
+    await kafka.publish([world.completion("e1")])
+    await fetched_to(1)
+    for number in range(2, 6):
+        await kafka.publish([world.completion(f"e{number}")])
+    finish.set()
+    await eventually(lambda: sum(map(len, batches)) == 6)
+    await kafka.stop()
+    assert batches == [[0], [1, 2, 3, 4, 5]]
+
+
 async def test_records_that_wait_and_are_not_handled_fail_liveness_though_none_was_handled_before(
     kafka_settings: KafkaSettings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
