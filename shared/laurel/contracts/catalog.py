@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from hmac import compare_digest
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -146,10 +147,10 @@ class Partner(Contract):
         return self
 
     def api_key(self, digest: str) -> ApiKey | None:
-        """The partner's API key of this SHA-256, however it is listed."""
-        if digest in self.api_key_hashes:
+        """The partner's API key of this SHA-256, however it is listed. Each is compared in constant time."""
+        if any(compare_digest(each, digest) for each in self.api_key_hashes):
             return ApiKey(sha256=digest)
-        return next((key for key in self.api_keys if key.sha256 == digest), None)
+        return next((key for key in self.api_keys if compare_digest(key.sha256, digest)), None)
 
     @property
     def api_key_digests(self) -> tuple[str, ...]:

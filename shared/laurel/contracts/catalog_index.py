@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hmac import compare_digest
+
 from laurel.contracts.catalog import AchievementPublished, ApiKey, IssuerPublished, PartnerKey, PartnerPublished
 from laurel.contracts.operators import OperatorPublished
 
@@ -46,19 +48,16 @@ class CatalogIndex:
         return None
 
     def partner_of_api_key(self, digest: str) -> tuple[PartnerPublished, ApiKey] | None:
-        """The partner whose API key has this SHA-256, in hexadecimal, and the key.
-
-        An API key has 256 random bits, so looking its hash up reveals nothing that comparing would hide.
-        """
+        """The partner whose API key has this SHA-256, in hexadecimal, and the key."""
         for partner in self.partners.values():
             if key := partner.api_key(digest):
                 return partner, key
         return None
 
     def operator_of_token(self, digest: str) -> OperatorPublished | None:
-        """The operator that has, or had, a token of this SHA-256; see `partner_of_api_key` on looking it up."""
+        """The operator that has, or had, a token of this SHA-256. Each is compared in constant time."""
         return next((each for each in self.operators.values()
-                     if any(token.sha256 == digest for token in each.token_hashes)), None)  # fmt: skip
+                     if any(compare_digest(token.sha256, digest) for token in each.token_hashes)), None)  # fmt: skip
 
 
 def _newer(offered: Entry, held: Entry | None) -> bool:

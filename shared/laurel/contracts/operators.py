@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hmac import compare_digest
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -85,8 +86,11 @@ class Operator(Contract):
         return self.members is not None or self.achievements is not None
 
     def holds(self, digest: str, now: datetime) -> bool:
-        """Whether a token of this SHA-256 is the operator's, and still taken."""
-        return any(each.sha256 == digest and (each.until is None or now < each.until) for each in self.token_hashes)
+        """Whether a token of this SHA-256 is the operator's, and still taken. Each is compared in constant time."""
+        return any(
+            compare_digest(each.sha256, digest) and (each.until is None or now < each.until)
+            for each in self.token_hashes
+        )
 
     def reaches(self, member: str, achievement: str | None) -> bool:
         """Whether it may act on what is the member's and, unless that is of no achievement, for the achievement."""
